@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// The configuration: one YAML file, one table (config_keys in config_table.c) from which come the
+// parser, its defaults, ranges and messages, `millrace config docs` and the sample file.
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define CONFIG_NAME_MAX 64
+#define CONFIG_PATH_MAX 256
+#define CONFIG_DEVICE_MAX 256
+#define CONFIG_PORTS_MAX 16
+#define CONFIG_ADDRESSES_MAX 16 // per port
+#define CONFIG_LISTENERS_MAX 256
+#define CONFIG_PARTITIONS_MAX 64
+#define CONFIG_CPUS_MAX 128
+
+enum config_mode { MODE_RUN_TO_COMPLETION, MODE_PIPELINE };
+enum config_split { SPLIT_DATAGRAM, SPLIT_LINES };
+enum config_durability { DURABILITY_FLUSH, DURABILITY_DSYNC };
+enum config_io { IO_AUTO, IO_URING, IO_SYNC };
+
+struct config_address {
+	struct in6_addr ip; // IPv4 as ::ffff:a.b.c.d
+	uint8_t prefix_len; // of the family as written: 0..32 or 0..128
+	bool is_ip4;
+};
+
+struct config_port {
+	char name[CONFIG_NAME_MAX];     // label in metrics; default "port<N>"
+	char device[CONFIG_DEVICE_MAX]; // PCI address, network device, or DPDK vdev with its
+					// arguments
+	uint16_t rx_queues;             // 1..64
+	uint16_t rx_descriptors;        // per queue
+	uint16_t tx_descriptors;        // per queue
+	unsigned address_count;
+	// Where this host answers on a port that the kernel doesn't share; with none, packets for
+	// any destination are taken and nothing is answered.
+	struct config_address addresses[CONFIG_ADDRESSES_MAX];
+};
+
+struct config_listener {
+	char name[CONFIG_NAME_MAX];
+	uint16_t number;   // what the column 'listener' holds: position in the file, from 0
+	uint16_t udp_port; // 1..65535
+	bool any_address;
+	struct config_address address;
+	enum config_split split;
+};
+
+struct config_log {
+	uint64_t segment_bytes;      // size of a segment file, multiple of 1 MiB
+	uint32_t block_bytes;        // buffer of one block, multiple of 4096
+	uint32_t queue_depth;        // blocks in flight per partition
+	uint64_t commit_interval_ns; // a block is submitted at latest so long after its first event
+	uint64_t seal_interval_ns;   // a batch is sealed at latest so long after its first event
+	uint64_t seal_bytes;         // ... or when its blocks hold so many bytes
+	uint64_t seal_events;        // ... or so many events
+	uint64_t retain_bytes;       // per partition; 0: until the disk is full
+	uint64_t retain_age_ns;      // 0: for ever
+	enum config_durability durability;
+	enum config_io io;
+	bool direct; // O_DIRECT where the file system has it
+};
+
+struct config {
+	char receiver[CONFIG_NAME_MAX]; // default: the host's name
+	char data[CONFIG_PATH_MAX];
+	char socket[CONFIG_PATH_MAX]; // HTTP on this Unix socket
+	enum config_mode mode;
+	unsigned partitions;
+	unsigned rx_lcores; // pipeline: how many of the cpus only receive
+	unsigned cpu_count; // one lcore on each
+	uint16_t cpus[CONFIG_CPUS_MAX];
+	bool hugepages;         // false: --no-huge
+	uint32_t mbufs;         // per port's pool; 0: as many as the port needs
+	uint32_t ring_size;     // mbufs per (rx lcore, partition), power of two
+	uint64_t idle_sleep_ns; // longest sleep of an idle lcore; 0: never sleeps
+	unsigned port_count;
+	struct config_port ports[CONFIG_PORTS_MAX];
+	unsigned listener_count;
+	struct config_listener listeners[CONFIG_LISTENERS_MAX];
+	struct config_log log;
+};
+
+struct config_problem {
+	unsigned line; // 1-based; 0 when it concerns no line
+	bool warning;
+	char text[256]; // what is wrong and what would be right, without a full stop
+};
+
+struct config_problems {
+	unsigned count; // how many were found, also those that found no room below
+	unsigned errors;
+	struct config_problem list[64];
+};
+
+// Fills *ret from a YAML file (or, path NULL, with the defaults), finding all problems at once.
+// 0 when there is no error (warnings allowed); -EINVAL with *problems filled; another negative
+// errno when the file can't be read. *ret is unspecified after an error.
+int config_load(const char *path, struct config *ret, struct config_problems *problems);
+
+// The same from memory; 'name' appears in nothing but parser messages.
+int config_parse(
+	const char *text, size_t len, struct config *ret, struct config_problems *problems);
+
+// Writes the effective configuration as YAML that config_load() reads back to the same values.
+void config_print(const struct config *config, FILE *out);
+
+// Writes the sample file: every key with help, unit, range, default and reload, values commented
+// out where they equal the default.
+void config_print_sample(FILE *out);
+
+// Writes the reference: table of keys in Markdown.
+void config_print_docs(FILE *out);
+
+// "10.0.0.1" or "fd00::1" from the mapped form; buf holds at least INET6_ADDRSTRLEN bytes.
+const char *config_address_text(const struct config_address *address, char *buf, size_t len);
