@@ -28,6 +28,7 @@
 #define WAL_BLOCK_MAX (64u << 20)               // no valid block is longer
 #define WAL_TRAILER_MAGIC 0x314b4c42524c494dull // "MILRBLK1"
 #define WAL_SEGMENT_MAGIC 0x314745534c494dull   // "MILSEG1"
+#define WAL_END_MAGIC 0x31444e454c494dull       // "MILEND1"
 
 #define WAL_FLAG_SEALED 1u // last block of its batch
 
@@ -76,6 +77,24 @@ struct wal_segment_header {
 } __attribute__((packed));
 
 _Static_assert(sizeof(struct wal_segment_header) == WAL_TRAILER_BYTES, "header is 128 bytes");
+
+// The last 128 bytes of an end-of-stream page. Such a page is written only when every block before
+// it is durable: so a bad block in front of it is damage and never a torn tail.
+struct wal_segment_end {
+	uint64_t magic;
+	struct wal_id segment_id;
+	uint64_t file_offset; // of the page
+	uint32_t generation;
+	uint32_t partition;
+	uint64_t end_seq;  // behind the segment's last row
+	uint64_t next_seq; // with which the log goes on; above end_seq: [end_seq, next_seq) were
+			   // lost to a repair
+	uint64_t next_batch;
+	uint8_t zero[60];
+	uint32_t crc; // CRC-32C of the page before these four bytes
+} __attribute__((packed));
+
+_Static_assert(sizeof(struct wal_segment_end) == WAL_TRAILER_BYTES, "end is 128 bytes");
 
 enum wal_column {
 	COL_SEQ,          // uint64
@@ -182,6 +201,14 @@ int wal_schema_parse(const uint8_t *page, struct wal_segment_header *ret);
 
 // Writes the end-of-stream page, WAL_PAGE bytes.
 void wal_eos_compose(uint8_t *page);
+
+// The same with *end in it; magic, zero and crc are filled in.
+void wal_end_compose(uint8_t *page, const struct wal_segment_end *end);
+
+// Reads it out of the end-of-stream page at file_offset. -ENODATA when it holds none, or that of
+// another segment or place.
+int wal_end_parse(const uint8_t *page, const struct wal_segment_header *segment,
+	uint64_t file_offset, struct wal_segment_end *ret);
 
 // 32 hex digits and a zero byte.
 void wal_id_text(const struct wal_id *id, char ret[33]);
