@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Spelling, by .codespellrc.
+set -euo pipefail
+cd "$MILLRACE_TREE"
+git ls-files -z -- ':!subprojects' ':!*.arrows' ':!LICENSE' | xargs -0 codespell

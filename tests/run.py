@@ -1,0 +1,309 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Runs the test suites and counts what passed, failed and was skipped.
+
+A suite is a directory tests/SUITE of programs *_test.sh and *_test.py; "unit" are the programs
+that meson builds from tests/unit. A program exits 0 when it passed, 77 when it cannot run here
+(the last line it prints is the reason), anything else when it failed. Lines at its head say more:
+
+    # builds: test asan     run it on these builds, one result each (default: test, on no build in
+                            lint)
+    # timeout: 300          seconds after which it is killed and failed (default 120)
+    # long                  only with --all
+"""
+
+import argparse
+import collections
+import json
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+
+TREE = pathlib.Path(__file__).resolve().parent.parent
+SKIPPED = 77
+LOG_TAIL = 40
+SUITES = ["lint", "unit", "smoke", "fault"]
+
+BUILDS = {
+    "test": ["-Dbuildtype=debugoptimized", "-Dwerror=true"],
+    "asan": ["-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined"],
+    "tsan": ["-Dbuildtype=debugoptimized", "-Db_sanitize=thread"],
+    "clang": ["-Dbuildtype=debugoptimized", "-Dwerror=true"],
+}
+
+# What the thread sanitizer can judge: threads of our own around our own atomics. It does not see
+# into DPDK and the kernel's rings, where it would report their ways of ordering as races.
+TSAN_UNIT = re.compile(r"^(common|wal|batching|http)/")
+
+SANITIZER_ENV = {
+    "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1",
+    "UBSAN_OPTIONS": "halt_on_error=1:abort_on_error=1:print_stacktrace=1",
+    "LSAN_OPTIONS": f"suppressions={TREE}/tests/lsan.supp:print_suppressions=0",
+    "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={TREE}/tests/tsan.supp",
+}
+
+Result = collections.namedtuple("Result", "name outcome seconds reason log")
+
+
+def build_dir(build):
+    return TREE / f"build-{build}"
+
+
+class BuildFailed(Exception):
+    pass
+
+
+def run_logged(command, log, env=None, timeout=None):
+    """Exit code of a command whose output goes to a file; None when it ran out of time."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with open(log, "wb") as out:
+        process = subprocess.Popen(
+            command, cwd=TREE, env=env, stdin=subprocess.DEVNULL, stdout=out,
+            stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            return process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            # First the polite signal, by which a test takes its namespaces down.
+            for sig, patience in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
+                os.killpg(process.pid, sig)
+                try:
+                    process.wait(patience)
+                    break
+                except subprocess.TimeoutExpired:
+                    pass
+            return None
+        except BaseException:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(15)
+            raise
+
+
+def tail(log):
+    lines = log.read_text(errors="replace").splitlines()
+    return lines[-LOG_TAIL:]
+
+
+def ninja_targets(directory, pattern):
+    out = subprocess.run(
+        ["ninja", "-C", str(directory), "-t", "targets", "all"], check=True, cwd=TREE,
+        capture_output=True, text=True).stdout
+    return [line.split(":")[0] for line in out.splitlines() if re.search(pattern, line)]
+
+
+class Builder:
+    """Configures and compiles a build when a test first asks for it."""
+
+    def __init__(self):
+        self.state = {}
+
+    def need(self, build):
+        if build not in self.state:
+            begin = time.monotonic()
+            self.state[build] = self.make(build)
+            word = "built" if self.state[build] is None else "FAILED to build"
+            print(f"  {word} build-{build} ({time.monotonic() - begin:.0f} s)", flush=True)
+        if self.state[build] is not None:
+            raise BuildFailed(self.state[build])
+        return build_dir(build)
+
+    def make(self, build):
+        directory = build_dir(build)
+        log = directory / "runner-build.log"
+        env = dict(os.environ, CC="clang-14" if build == "clang" else "gcc")
+        configure = ["meson", "setup", str(directory), "-Dtests=enabled", *BUILDS[build]]
+        if (directory / "build.ninja").exists():
+            configure.append("--reconfigure")
+        if run_logged(configure, log, env) != 0:
+            return log
+        # Unit tests are not built by default.
+        tests = ninja_targets(directory, r"^[^ ]*_test: ")
+        if run_logged(["ninja", "-C", str(directory), "all", *tests], log, env) != 0:
+            return log
+        return None
+
+
+class Runner:
+    def __init__(self, run_all):
+        self.run_all = run_all
+        self.builder = Builder()
+        self.expected = read_expected_skips(TREE / "tests/expected-skips")
+        self.results = []
+
+    def add(self, name, outcome, seconds=0.0, reason="", log=None):
+        if outcome == "skipped" and name not in self.expected:
+            outcome, reason = "failed", f"skip not in tests/expected-skips: {reason}"
+        self.results.append(Result(name, outcome, seconds, reason, log))
+        word = {"passed": "ok", "failed": "FAIL", "skipped": "skip"}[outcome]
+        print(f"  {word:5} {name} ({seconds:.1f} s){': ' + reason if reason else ''}", flush=True)
+        if outcome == "failed" and log is not None and log.exists():
+            print(f"        the end of {log.relative_to(TREE)}:")
+            for line in tail(log):
+                print("        | " + line)
+
+    def suite(self, suite, wanted):
+        first = len(self.results)
+        begin = time.monotonic()
+        print(f"{suite}:", flush=True)
+        if suite == "unit":
+            self.unit(wanted)
+        else:
+            self.programs(suite, wanted)
+        count = collections.Counter(r.outcome for r in self.results[first:])
+        print(f"{suite}: {count['passed']} passed, {count['failed']} failed, "
+              f"{count['skipped']} skipped in {time.monotonic() - begin:.0f} s\n", flush=True)
+
+    def unit(self, wanted):
+        for build in ("test", "asan", "tsan"):
+            try:
+                directory = self.builder.need(build)
+            except BuildFailed as failed:
+                self.add(f"unit/build-{build}", "failed", log=failed.args[0])
+                continue
+            self.unit_on(build, directory, wanted)
+
+    def unit_on(self, build, directory, wanted):
+        prefix = "unit/" if build == "test" else f"unit/{build}:"
+        names = meson_tests(directory)
+        if build == "tsan":
+            names = [n for n in names if TSAN_UNIT.match(n)]
+        if wanted:
+            names = [n for n in names if n in wanted]
+        if not names:
+            return
+        env = dict(os.environ, **SANITIZER_ENV)
+        log = directory / "runner-unit.log"
+        run_logged(["meson", "test", "-C", str(directory), "--no-rebuild", "--suite", "unit",
+                    "--num-processes", str(os.cpu_count() or 1), *names], log, env)
+        done = set()
+        for row in meson_results(directory):
+            done.add(row["name"])
+            outcome = {"OK": "passed", "SKIP": "skipped"}.get(row["result"], "failed")
+            own_log = directory / "unit-logs" / (row["name"].replace("/", "_") + ".log")
+            own_log.parent.mkdir(exist_ok=True)
+            own_log.write_text(row.get("stdout", "") + row.get("stderr", ""))
+            last = ([""] + row.get("stdout", "").split("\n"))[-1]
+            self.add(prefix + row["name"], outcome, row["duration"],
+                     last if outcome == "skipped" else "", own_log)
+        for name in names:
+            if name not in done:
+                self.add(prefix + name, "failed", reason="was not run", log=log)
+
+    def programs(self, suite, wanted):
+        files = sorted((TREE / "tests" / suite).glob("*_test.*"))
+        for path in files:
+            name = path.name.split("_test.")[0]
+            if path.suffix not in (".sh", ".py") or (wanted and name not in wanted):
+                continue
+            head = read_head(path)
+            if "long" in head and not self.run_all and name not in wanted:
+                continue
+            default = "none" if suite == "lint" else "test"
+            for build in head.get("builds", default).split():
+                self.program(suite, name, path, head, build)
+
+    def program(self, suite, name, path, head, build):
+        label = f"{suite}/{name}" if build in ("test", "none") else f"{suite}/{build}:{name}"
+        env = dict(os.environ, MILLRACE_TREE=str(TREE), MILLRACE_ALL="1" if self.run_all else "",
+                   PYTHONPATH=str(TREE / "tests/lib"), PYTHONDONTWRITEBYTECODE="1")
+        logs = TREE / "build-test"
+        if build != "none":
+            try:
+                logs = self.builder.need(build)
+            except BuildFailed as failed:
+                self.add(label, "failed", reason=f"build-{build} failed", log=failed.args[0])
+                return
+            env.update(SANITIZER_ENV, MILLRACE_BUILD=str(logs))
+        python = TREE / ".venv/bin/python"
+        shell = {".sh": "bash", ".py": str(python if python.exists() else sys.executable)}
+        log = logs / f"{suite}-logs" / f"{name}.log"
+        begin = time.monotonic()
+        timeout = int(head.get("timeout", 120)) * (10 if self.run_all else 1)
+        code = run_logged([shell[path.suffix], str(path)], log, env, timeout)
+        seconds = time.monotonic() - begin
+        if code == 0:
+            self.add(label, "passed", seconds)
+        elif code == SKIPPED:
+            self.add(label, "skipped", seconds, (tail(log) or ["no reason given"])[-1])
+        elif code is None:
+            self.add(label, "failed", seconds, f"ran out of its {timeout} s", log)
+        else:
+            self.add(label, "failed", seconds, f"exit {code}", log)
+
+
+def read_head(path):
+    """The comment lines "# key: value" or "# key" that stand before the first line of code."""
+    head = {}
+    for line in path.read_text().splitlines():
+        if not line.startswith("#"):
+            break
+        match = re.match(r"# (builds|timeout|long)(?:: (.*))?$", line)
+        if match:
+            head[match[1]] = match[2] or ""
+    return head
+
+
+def read_expected_skips(path):
+    lines = [line.strip() for line in path.read_text().splitlines()] if path.exists() else []
+    return {line.split()[0] for line in lines if line and not line.startswith("#")}
+
+
+def meson_tests(directory):
+    out = subprocess.run(["meson", "introspect", "--tests", str(directory)], check=True,
+                         capture_output=True, text=True).stdout
+    return [t["name"] for t in json.loads(out) if any("unit" in s for s in t["suite"])]
+
+
+def meson_results(directory):
+    path = directory / "meson-logs/testlog.json"
+    return [json.loads(line) for line in path.read_text().splitlines() if line.strip()]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(
+        prog="scripts/test.sh", description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("suites", nargs="*", metavar="SUITE",
+                        help="a suite, or one of its tests: smoke/vlan (default: every suite)")
+    parser.add_argument("--all", action="store_true", help="the long tests too")
+    return parser.parse_args()
+
+
+def choose(words):
+    """{suite: tests wanted of it, empty for all}"""
+    present = SUITES + sorted(
+        p.name for p in (TREE / "tests").iterdir()
+        if p.is_dir() and p.name not in SUITES and list(p.glob("*_test.*")))
+    chosen = {}
+    for word in words or present:
+        suite, _, test = word.partition("/")
+        if suite not in present:
+            sys.exit(f"test.sh: no suite {suite}; there are: {' '.join(present)}")
+        chosen.setdefault(suite, [])
+        if test:
+            chosen[suite].append(test)
+    return chosen
+
+
+def main():
+    args = arguments()
+    runner = Runner(args.all)
+    begin = time.monotonic()
+    for suite, wanted in choose(args.suites).items():
+        runner.suite(suite, wanted)
+    count = collections.Counter(r.outcome for r in runner.results)
+    for result in runner.results:
+        if result.outcome == "failed":
+            print(f"failed: {result.name} {result.reason}".rstrip())
+    print(f"{time.monotonic() - begin:.0f} s in all")
+    print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
+    return 0 if count["passed"] > 0 and count["failed"] == 0 else 1
+
+
+if __name__ == "__main__":
+    # SIGTERM unwinds like ^C, so that a running test is told to take down what it set up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    sys.exit(main())
