@@ -35,7 +35,7 @@ enum packet_kind {
 
 struct packet {
 	enum packet_kind kind;
-	enum pkt_drop drop; // for PACKET_DROP
+	enum pkt_drop drop; // for PACKET_DROP, where the fields below mean nothing
 	uint16_t l3;        // offset of the IP header or ARP packet
 	uint16_t l4;        // offset of the UDP or ICMP header
 	uint16_t payload;   // offset of the UDP payload

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What a host must answer: ARP requests, neighbour solicitations, echo requests. An inquiry leaves
+// here only when it is well-formed, asks for an address of ours, and came from where an answer may
+// go; host_answer() relies on that.
+
+#include "dataplane/checksum.h"
+#include "dataplane/parse.h"
+#include "dataplane/wire.h"
+
+#include <net/if_arp.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <netinet/ip_icmp.h>
+
+#define MAPPED_IP4 12 // where IPv4 starts in a mapped address
+
+static bool is_zero(const uint8_t *p, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (p[i] != 0)
+			return false;
+	return true;
+}
+
+bool host_has_address(const struct host_identity *host, const uint8_t *address)
+{
+	for (unsigned i = 0; i < host->address_count; i++)
+		if (memcmp(&host->addresses[i].ip, address, sizeof(host->addresses[i].ip)) == 0)
+			return true;
+	return false;
+}
+
+bool host_subnet_broadcast(const struct host_identity *host, const uint8_t *address)
+{
+	for (unsigned i = 0; i < host->address_count; i++) {
+		const struct config_address *own = &host->addresses[i];
+		uint32_t ones;
+
+		if (!own->is_ip4 || own->prefix_len > 30)
+			continue;
+		ones = UINT32_MAX >> own->prefix_len;
+		if (get32(address) == (get32(own->ip.s6_addr + MAPPED_IP4) | ones))
+			return true;
+	}
+	return false;
+}
+
+static bool is_solicited_node(const uint8_t *address)
+{
+	static const uint8_t prefix[13] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
+
+	return memcmp(address, prefix, sizeof(prefix)) == 0;
+}
+
+bool host_solicited_node(const struct host_identity *host, const uint8_t *address)
+{
+	if (!is_solicited_node(address))
+		return false;
+	for (unsigned i = 0; i < host->address_count; i++) {
+		const struct config_address *own = &host->addresses[i];
+
+		if (!own->is_ip4 && memcmp(own->ip.s6_addr + 13, address + 13, 3) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool mac_of_one_host(const uint8_t *mac)
+{
+	return (mac[0] & GROUP_BIT) == 0 && !is_zero(mac, 6);
+}
+
+// "This" network, loopback, multicast, reserved and broadcast addresses are no host's
+// (RFC 1122, 3.2.1.3).
+static bool ip4_of_one_host(const struct host_identity *host, const uint8_t *address)
+{
+	return address[0] != 0 && address[0] != 127 && address[0] < 224 &&
+	       !host_subnet_broadcast(host, address);
+}
+
+static bool ip6_unspecified_or_loopback(const uint8_t *address)
+{
+	return is_zero(address, 15) && address[15] <= 1;
+}
+
+enum pkt_drop parse_arp(
+	const uint8_t *frame, uint32_t len, const struct host_identity *host, struct packet *ret)
+{
+	const uint8_t *arp = frame + ret->l3;
+	const uint8_t *sender = arp + 14;
+
+	if (len - ret->l3 < ARP_PACKET)
+		return DROP_arp_bad;
+	if (get16(arp) != ARPHRD_ETHER || get16(arp + 2) != 0x0800 || arp[4] != 6 || arp[5] != 4)
+		return DROP_arp_bad;
+	if (get16(arp + 6) != ARPOP_REQUEST)
+		return DROP_arp_other;
+	// A probe has no sender address yet (RFC 5227, 2.1.1) and must be answered.
+	if (!mac_of_one_host(arp + 8) || (!is_zero(sender, 4) && !ip4_of_one_host(host, sender)))
+		return DROP_arp_bad;
+	memset(ret->dst_addr, 0, 10);
+	memset(ret->dst_addr + 10, 0xff, 2);
+	memcpy(ret->src_addr, ret->dst_addr, MAPPED_IP4);
+	memcpy(ret->src_addr + MAPPED_IP4, sender, 4);
+	memcpy(ret->dst_addr + MAPPED_IP4, arp + 24, 4);
+	if (host->promiscuous || !host_has_address(host, ret->dst_addr))
+		return DROP_arp_other;
+	ret->kind = PACKET_ARP_REQUEST;
+	return PASSED;
+}
+
+// 'sum': of the pseudo header, 0 where there is none.
+static bool icmp_checksum_bad(
+	const uint8_t *icmp, uint32_t len, enum checksum_state state, uint64_t sum)
+{
+	if (state != CHECKSUM_UNKNOWN)
+		return state == CHECKSUM_BAD;
+	return checksum_fold(checksum_add(sum, icmp, len)) != 0;
+}
+
+// Neither an echo to a broadcast or multicast address is answered, by whichever layer it is one
+// (RFC 1122, 3.2.2.6), nor one whose answer would go to such.
+static bool echo_answered(
+	const uint8_t *frame, const struct host_identity *host, const struct packet *ret)
+{
+	return !host->promiscuous && (frame[0] & GROUP_BIT) == 0 && mac_of_one_host(frame + 6) &&
+	       host_has_address(host, ret->dst_addr);
+}
+
+enum pkt_drop parse_icmp4(const uint8_t *frame, enum checksum_state state,
+	const struct host_identity *host, struct packet *ret)
+{
+	const uint8_t *icmp = frame + ret->l4;
+
+	if (ret->l4_len < ICMP_HEADER || icmp_checksum_bad(icmp, ret->l4_len, state, 0))
+		return DROP_icmp_bad;
+	if (icmp[0] != ICMP_ECHO)
+		return DROP_icmp_other;
+	if (icmp[1] != 0)
+		return DROP_icmp_bad;
+	if (!echo_answered(frame, host, ret) || !ip4_of_one_host(host, ret->src_addr + MAPPED_IP4))
+		return DROP_icmp_other;
+	ret->kind = PACKET_ECHO4;
+	return PASSED;
+}
+
+// RFC 4861, 4.6: each option has a length, in units of 8 bytes, that is not zero. *source is set to
+// the source link-layer address or NULL.
+static bool nd_options_valid(const uint8_t *options, uint32_t len, const uint8_t **source)
+{
+	*source = NULL;
+	for (uint32_t i = 0; i < len; i += options[i + 1] * 8u) {
+		if (len - i < 8 || options[i + 1] == 0 || options[i + 1] * 8u > len - i)
+			return false;
+		if (options[i] != ND_OPT_SOURCE_LINKADDR)
+			continue;
+		if (options[i + 1] != 1 || !mac_of_one_host(options + i + 2))
+			return false;
+		*source = options + i + 2;
+	}
+	return true;
+}
+
+// RFC 4861, 7.1.1.
+static bool nd_solicit_valid(const uint8_t *frame, const struct packet *ret)
+{
+	const uint8_t *nd = frame + ret->l4;
+	const uint8_t *source;
+
+	if (frame[ret->l3 + 7] != 255 || nd[1] != 0 || ret->l4_len < ND_MESSAGE || nd[8] == 0xff)
+		return false;
+	if (!nd_options_valid(nd + ND_MESSAGE, ret->l4_len - ND_MESSAGE, &source))
+		return false;
+	if (is_zero(ret->src_addr, 16))
+		return source == NULL && is_solicited_node(ret->dst_addr);
+	return !ip6_unspecified_or_loopback(ret->src_addr) && mac_of_one_host(frame + 6);
+}
+
+static enum pkt_drop parse_nd_solicit(
+	const uint8_t *frame, const struct host_identity *host, struct packet *ret)
+{
+	if (!nd_solicit_valid(frame, ret))
+		return DROP_icmp_bad;
+	if (host->promiscuous || !host_has_address(host, frame + ret->l4 + 8))
+		return DROP_icmp_other;
+	ret->kind = PACKET_ND_SOLICIT;
+	return PASSED;
+}
+
+enum pkt_drop parse_icmp6(const uint8_t *frame, enum checksum_state state,
+	const struct host_identity *host, struct packet *ret)
+{
+	const uint8_t *icmp = frame + ret->l4;
+
+	if (ret->l4_len < ICMP_HEADER ||
+		icmp_checksum_bad(icmp, ret->l4_len, state,
+			checksum_pseudo(frame + ret->l3, IPPROTO_ICMPV6, ret->l4_len)))
+		return DROP_icmp_bad;
+	if (icmp[0] == ND_NEIGHBOR_SOLICIT)
+		return parse_nd_solicit(frame, host, ret);
+	if (icmp[0] != ICMP6_ECHO_REQUEST)
+		return DROP_icmp_other;
+	if (icmp[1] != 0)
+		return DROP_icmp_bad;
+	if (!echo_answered(frame, host, ret) || ip6_unspecified_or_loopback(ret->src_addr))
+		return DROP_icmp_other;
+	ret->kind = PACKET_ECHO6;
+	return PASSED;
+}

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// Fields of frames: loads and stores at any alignment. get and put convert between the wire's
+// order and the host's; raw keeps the wire's order, for comparing and summing.
+
+#include <stdint.h>
+#include <string.h>
+
+#define ETH_HEADER 14u
+#define ETH_FRAME_MIN 60u // without the frame check sequence
+#define ARP_PACKET 28u
+#define IP4_HEADER 20u // without options
+#define IP6_HEADER 40u
+#define UDP_HEADER 8u
+#define ICMP_HEADER 8u
+#define ND_MESSAGE 24u // neighbour solicitation or advertisement without options
+#define ND_OPTION 8u   // link-layer address option for Ethernet
+
+#define GROUP_BIT 1u // in a MAC's first byte: multicast or broadcast
+
+static inline uint32_t raw32(const uint8_t *p)
+{
+	uint32_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint64_t raw64(const uint8_t *p)
+{
+	uint64_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
+static inline uint16_t get16(const uint8_t *p)
+{
+	return (uint16_t)(p[0] << 8 | p[1]);
+}
+
+static inline uint32_t get32(const uint8_t *p)
+{
+	return (uint32_t)get16(p) << 16 | get16(p + 2);
+}
+
+static inline void put16(uint8_t *p, uint16_t v)
+{
+	p[0] = (uint8_t)(v >> 8);
+	p[1] = (uint8_t)v;
+}
+
+static inline void put32(uint8_t *p, uint32_t v)
+{
+	put16(p, (uint16_t)(v >> 16));
+	put16(p + 2, (uint16_t)v);
+}
