@@ -16,6 +16,16 @@ struct hist {
 	uint64_t bucket[HIST_BUCKETS];
 };
 
+// The largest value that falls into a bucket.
+static inline uint64_t hist_upper(unsigned bucket)
+{
+	unsigned shift = bucket < HIST_STEPS ? 0 : bucket / HIST_STEPS - 1;
+
+	if (bucket < HIST_STEPS)
+		return bucket;
+	return ((uint64_t)(bucket % HIST_STEPS + HIST_STEPS + 1) << shift) - 1;
+}
+
 // Owner only.
 void hist_add(struct hist *h, uint64_t value);
 

@@ -24,6 +24,11 @@ struct http_reply {
 	char error[256];    // for status >= 400
 };
 
+// A query value as a number: true, and *ret set when the key is there. False when it is none or
+// above max; the reply then says so with 400 and the handler returns.
+bool http_query_u64(const struct http_request *req, const char *key, uint64_t max, uint64_t *ret,
+	struct http_reply *reply);
+
 typedef void (*http_handler)(const struct http_request *req, struct http_reply *reply, void *arg);
 
 struct http_route {
@@ -35,7 +40,8 @@ struct http_route {
 struct http;
 
 // 'routes' (a terminating entry has path NULL) must outlive the server. A stale socket file is
-// replaced; -EADDRINUSE when somebody still listens on it. Socket mode 0660.
+// replaced; -EADDRINUSE when somebody still listens on it, -ENOTSOCK when the name is taken by
+// another kind of file. Socket mode 0660. Handlers run in the server's thread, one at a time.
 int http_start(struct http **ret, const char *socket_path, const char *receiver,
 	const struct http_route *routes);
 void http_stop(struct http *http);
