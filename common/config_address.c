@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "common/config_internal.h"
+#include "common/units.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static void map_ip4(struct in6_addr *ret, const struct in_addr *ip4)
+{
+	memset(ret, 0, sizeof(*ret));
+	memset(ret->s6_addr + 10, 0xff, 2);
+	memcpy(ret->s6_addr + 12, ip4, 4);
+}
+
+static const char *check_ip4(const struct in_addr *ip4)
+{
+	uint32_t ip = ntohl(ip4->s_addr);
+
+	if (ip == INADDR_ANY)
+		return "is no address; leave the key out to take any";
+	if (ip == INADDR_BROADCAST)
+		return "is the broadcast address";
+	return NULL;
+}
+
+static const char *check_ip6(const struct in6_addr *ip6)
+{
+	if (IN6_IS_ADDR_UNSPECIFIED(ip6))
+		return "is no address; leave the key out to take any";
+	if (IN6_IS_ADDR_V4MAPPED(ip6))
+		return "is an IPv4 address: write it as 10.0.0.1";
+	return NULL;
+}
+
+static const char *parse_ip(const char *text, struct config_address *ret)
+{
+	struct in_addr ip4;
+
+	ret->is_ip4 = inet_pton(AF_INET, text, &ip4) == 1;
+	if (ret->is_ip4) {
+		map_ip4(&ret->ip, &ip4);
+		return check_ip4(&ip4);
+	}
+	if (inet_pton(AF_INET6, text, &ret->ip) != 1)
+		return "is no IPv4 or IPv6 address";
+	return check_ip6(&ret->ip);
+}
+
+static bool is_multicast(const struct config_address *address)
+{
+	if (address->is_ip4)
+		return (address->ip.s6_addr[12] & 0xf0) == 0xe0;
+	return address->ip.s6_addr[0] == 0xff;
+}
+
+const char *address_parse(const char *text, bool prefix, struct config_address *ret)
+{
+	const char *slash = strchr(text, '/'), *wrong;
+	size_t len = slash == NULL ? strlen(text) : (size_t)(slash - text);
+	char ip[INET6_ADDRSTRLEN];
+	uint64_t bits;
+
+	if (len >= sizeof(ip))
+		return "is no IPv4 or IPv6 address";
+	memcpy(ip, text, len);
+	ip[len] = '\0';
+	wrong = parse_ip(ip, ret);
+	if (wrong != NULL)
+		return wrong;
+	ret->prefix_len = ret->is_ip4 ? 32 : 128;
+	if (!prefix)
+		return slash == NULL ? NULL : "must be without a prefix length";
+	if (is_multicast(ret))
+		return "is a multicast address, which no host has";
+	if (slash == NULL)
+		return "lacks its prefix length, as in 10.0.0.1/24";
+	if (!units_parse_uint(slash + 1, &bits) || bits == 0 || bits > ret->prefix_len)
+		return ret->is_ip4 ? "needs a prefix length of 1 to 32"
+				   : "needs a prefix length of 1 to 128";
+	ret->prefix_len = (uint8_t)bits;
+	return NULL;
+}
+
+bool address_equal(const struct config_address *a, const struct config_address *b)
+{
+	return memcmp(&a->ip, &b->ip, sizeof(a->ip)) == 0;
+}
+
+const char *config_address_text(const struct config_address *address, char *buf, size_t len)
+{
+	const char *ret;
+
+	if (address->is_ip4)
+		ret = inet_ntop(AF_INET, address->ip.s6_addr + 12, buf, (socklen_t)len);
+	else
+		ret = inet_ntop(AF_INET6, &address->ip, buf, (socklen_t)len);
+	return ret != NULL ? ret : "?";
+}

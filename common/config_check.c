@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "common/config_internal.h"
+#include "common/units.h"
+
+#include <sched.h>
+#include <string.h>
+
+struct checking {
+	const struct config *config;
+	const struct config_node *root;
+	struct config_problems *problems;
+};
+
+#define ERROR(c, line, ...) problem_add((c)->problems, line, false, __VA_ARGS__)
+#define WARN(c, line, ...) problem_add((c)->problems, line, true, __VA_ARGS__)
+
+static const struct config_node *value_or_null(const struct config_node *node)
+{
+	return node == NULL ? NULL : node_value(node);
+}
+
+// The line of a key, of its section when it is not written, else 0.
+static unsigned line_of(const struct checking *c, const char *section, const char *name)
+{
+	const struct config_node *outer = c->root, *node;
+
+	if (section != NULL)
+		outer = node_get(outer, section);
+	node = node_get(value_or_null(outer), name);
+	if (node != NULL)
+		return node->line;
+	return section != NULL && outer != NULL ? outer->line : 0;
+}
+
+// The line of an element of a list.
+static unsigned item_line(const struct checking *c, const char *list, unsigned index)
+{
+	const struct config_node *outer = value_or_null(node_get(c->root, list));
+	const struct config_node *node = outer != NULL ? outer->child : NULL;
+
+	while (node != NULL && index-- > 0)
+		node = node->next;
+	return node != NULL ? node->line : 0;
+}
+
+static unsigned workers(const struct config *config)
+{
+	if (config->mode == MODE_RUN_TO_COMPLETION)
+		return config->cpu_count;
+	return config->cpu_count > config->rx_lcores ? config->cpu_count - config->rx_lcores : 0;
+}
+
+static void check_workers(const struct checking *c)
+{
+	const struct config *config = c->config;
+	unsigned line = line_of(c, NULL, "cpus");
+	bool pipeline = config->mode == MODE_PIPELINE;
+
+	if (config->cpu_count == 0) // refused already
+		return;
+	if (line == 0)
+		line = line_of(c, NULL, pipeline ? "mode" : "partitions");
+	if (pipeline && config->rx_lcores >= config->cpu_count)
+		ERROR(c, line,
+			"cpus: pipeline mode needs more CPUs (%u) than rx_lcores (%u), for the "
+			"partitions",
+			config->cpu_count, config->rx_lcores);
+	else if (config->partitions > workers(config))
+		ERROR(c, line, "cpus: %u partitions need as many CPUs%s, there are %u",
+			config->partitions, pipeline ? " besides the rx_lcores" : "",
+			workers(config));
+	else if (config->partitions < workers(config) && pipeline)
+		WARN(c, line, "cpus: %u CPUs for %u partitions; the others have nothing to do",
+			workers(config), config->partitions);
+	if (!pipeline && c->root != NULL && node_get(c->root, "rx_lcores") != NULL)
+		WARN(c, line_of(c, NULL, "rx_lcores"),
+			"rx_lcores: means nothing but in pipeline "
+			"mode");
+}
+
+// Only a warning: the file may be for another machine.
+static void check_allowed(const struct checking *c)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof(set), &set) != 0)
+		return;
+	for (unsigned i = 0; i < c->config->cpu_count; i++)
+		if (!CPU_ISSET(c->config->cpus[i], &set))
+			WARN(c, line_of(c, NULL, "cpus"),
+				"cpus: CPU %u is not one that this process may use",
+				c->config->cpus[i]);
+}
+
+static void check_log(const struct checking *c)
+{
+	const struct config_log *log = &c->config->log;
+	uint64_t least = 4ull * log->queue_depth * log->block_bytes;
+	char text[UNITS_TEXT_BYTES];
+
+	if (log->segment_bytes < least)
+		ERROR(c, line_of(c, "log", "segment_size"),
+			"log.segment_size: must be at least 4 x queue_depth x block_size, here %s",
+			units_size_text(least, text));
+	if (log->retain_bytes != 0 && log->retain_bytes < 2 * log->segment_bytes)
+		ERROR(c, line_of(c, "log", "retain_size"),
+			"log.retain_size: must be 0 or at least two segments, here %s",
+			units_size_text(2 * log->segment_bytes, text));
+}
+
+static void check_port_pair(const struct checking *c, unsigned i, unsigned j)
+{
+	const struct config_port *a = &c->config->ports[i], *b = &c->config->ports[j];
+
+	if (strcmp(a->name, b->name) == 0)
+		ERROR(c, item_line(c, "ports", j), "ports[%u].name: '%s' is also ports[%u]", j,
+			b->name, i);
+	if (b->device[0] != '\0' && strcmp(a->device, b->device) == 0)
+		ERROR(c, item_line(c, "ports", j), "ports[%u].device: '%.60s' is also ports[%u]", j,
+			b->device, i);
+}
+
+static void check_listener_pair(const struct checking *c, unsigned i, unsigned j)
+{
+	const struct config_listener *a = &c->config->listeners[i], *b = &c->config->listeners[j];
+	unsigned line = item_line(c, "listeners", j);
+
+	if (strcmp(a->name, b->name) == 0)
+		ERROR(c, line, "listeners[%u].name: '%s' is also listeners[%u]", j, b->name, i);
+	if (b->udp_port == 0 || a->udp_port != b->udp_port)
+		return;
+	if (a->any_address == b->any_address &&
+		(a->any_address || address_equal(&a->address, &b->address)))
+		ERROR(c, line,
+			"listeners[%u].port: %u is also that of listeners[%u], with the "
+			"same address",
+			j, b->udp_port, i);
+	else if (a->any_address)
+		ERROR(c, line,
+			"listeners[%u]: gets nothing, because listeners[%u] before it takes port "
+			"%u on any address; put it first",
+			j, i, b->udp_port);
+}
+
+static void check_lists(const struct checking *c)
+{
+	const struct config *config = c->config;
+	bool warning = c->root == NULL; // the bare defaults
+
+	if (config->port_count == 0)
+		problem_add(c->problems, line_of(c, NULL, "ports"), warning,
+			"ports: there must be at least one");
+	if (config->listener_count == 0)
+		problem_add(c->problems, line_of(c, NULL, "listeners"), warning,
+			"listeners: there must be at least one");
+	for (unsigned j = 1; j < config->port_count; j++)
+		for (unsigned i = 0; i < j; i++)
+			check_port_pair(c, i, j);
+	for (unsigned j = 1; j < config->listener_count; j++)
+		for (unsigned i = 0; i < j; i++)
+			check_listener_pair(c, i, j);
+}
+
+void config_cross_check(const struct config *config, const struct config_node *root,
+	struct config_problems *problems)
+{
+	struct checking c = {.config = config, .root = root, .problems = problems};
+
+	check_workers(&c);
+	check_allowed(&c);
+	check_log(&c);
+	check_lists(&c);
+}

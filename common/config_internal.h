@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// Between the files of the configuration only.
+
+#include "common/config.h"
+#include "common/config_table.h"
+#include "common/config_yaml.h"
+
+#define CONFIG_FILE_MAX (1024 * 1024)
+#define PROBLEMS_MAX (sizeof(((struct config_problems *)0)->list) / sizeof(struct config_problem))
+
+// config_problems.c
+
+void problem_add(struct config_problems *problems, unsigned line, bool warning, const char *fmt,
+	...) __attribute__((format(printf, 4, 5)));
+
+// By line, those of no line first; of one line, in the order they were found.
+void problems_sort(struct config_problems *problems);
+
+// The word of 'words' that is close enough to be what was meant, else NULL. next(arg, i) gives the
+// i-th word, NULL behind the last.
+const char *closest_word(
+	const char *word, const char *(*next)(const void *arg, unsigned i), const void *arg);
+
+// config_value.c
+
+// Reads the text (or list) of a node into the field of 'holder' that the key names. 'path' names
+// the key in messages.
+void value_read(const struct config_key *key, const struct config_node *node, void *holder,
+	const char *path, struct config_problems *problems);
+
+// The same from the table's default, which is always right.
+void value_read_default(const struct config_key *key, void *holder);
+
+// config_address.c
+
+// "10.0.0.1/24", or without prefix when 'prefix' is false. NULL, or what is wrong with it.
+const char *address_parse(const char *text, bool prefix, struct config_address *ret);
+bool address_equal(const struct config_address *a, const struct config_address *b);
+
+// config_check.c
+
+// What no single key can say. 'root' gives the lines; NULL: nothing was written.
+void config_cross_check(const struct config *config, const struct config_node *root,
+	struct config_problems *problems);

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "common/config_internal.h"
+#include "common/units.h"
+
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <string.h>
+
+static uint64_t load(const struct config_key *key, const void *holder)
+{
+	const char *field = (const char *)holder + key->offset;
+
+	switch (key->size) {
+	case 1:
+		return *(const uint8_t *)field;
+	case 2:
+		return *(const uint16_t *)field;
+	case 4:
+		return *(const uint32_t *)field;
+	case 8:
+		return *(const uint64_t *)field;
+	default: // not stored: the first choice is the only one
+		return 0;
+	}
+}
+
+static void print_choice(const struct config_key *key, uint64_t index, FILE *out)
+{
+	const char *choice = key->choices;
+
+	for (; index > 0; index--)
+		choice = strchr(choice, '|') + 1;
+	fprintf(out, "%.*s", (int)strcspn(choice, "|"), choice);
+}
+
+static void print_quoted(const char *text, FILE *out)
+{
+	fputc('"', out);
+	for (; *text != '\0'; text++) {
+		if (*text == '"' || *text == '\\')
+			fputc('\\', out);
+		fputc(*text, out);
+	}
+	fputc('"', out);
+}
+
+static void print_cpus(const struct config *config, FILE *out)
+{
+	fputc('"', out);
+	for (unsigned i = 0; i < config->cpu_count; i++) {
+		unsigned first = i;
+
+		while (i + 1 < config->cpu_count && config->cpus[i + 1] == config->cpus[i] + 1)
+			i++;
+		fprintf(out, "%s%u", first == 0 ? "" : ",", config->cpus[first]);
+		if (i > first)
+			fprintf(out, "-%u", config->cpus[i]);
+	}
+	fputc('"', out);
+}
+
+static void print_addresses(const struct config_port *port, FILE *out)
+{
+	char ip[INET6_ADDRSTRLEN];
+
+	fputc('[', out);
+	for (unsigned i = 0; i < port->address_count; i++)
+		fprintf(out, "%s\"%s/%u\"", i == 0 ? "" : ", ",
+			config_address_text(&port->addresses[i], ip, sizeof(ip)),
+			port->addresses[i].prefix_len);
+	fputc(']', out);
+}
+
+static void print_listen_address(const struct config_listener *listener, FILE *out)
+{
+	char ip[INET6_ADDRSTRLEN];
+
+	fprintf(out, "\"%s\"", config_address_text(&listener->address, ip, sizeof(ip)));
+}
+
+static void print_value(const struct config_key *key, const void *holder, FILE *out)
+{
+	char text[UNITS_TEXT_BYTES];
+
+	switch (key->type) {
+	case TYPE_UINT:
+		fprintf(out, "%" PRIu64, load(key, holder));
+		break;
+	case TYPE_SIZE:
+		fputs(units_size_text(load(key, holder), text), out);
+		break;
+	case TYPE_DURATION:
+		fputs(units_duration_text(load(key, holder), text), out);
+		break;
+	case TYPE_BOOL:
+		fputs(load(key, holder) != 0 ? "true" : "false", out);
+		break;
+	case TYPE_CHOICE:
+		print_choice(key, load(key, holder), out);
+		break;
+	case TYPE_CPUS:
+		print_cpus(holder, out);
+		break;
+	case TYPE_ADDRESSES:
+		print_addresses(holder, out);
+		break;
+	case TYPE_LISTEN_ADDRESS:
+		print_listen_address(holder, out);
+		break;
+	default:
+		print_quoted((const char *)holder + key->offset, out);
+		break;
+	}
+}
+
+// An address that is not there has no value that could be written.
+static bool is_absent(const struct config_key *key, const void *holder)
+{
+	const struct config_listener *listener = holder;
+
+	return key->type == TYPE_LISTEN_ADDRESS && listener->any_address;
+}
+
+static void print_keys(const struct config_key *keys, const void *holder, const char *indent,
+	const char *first_indent, FILE *out)
+{
+	for (const struct config_key *key = keys; key->name != NULL; key++) {
+		if (key->children != NULL || is_absent(key, holder))
+			continue;
+		fprintf(out, "%s%s: ", key == keys ? first_indent : indent, key->name);
+		print_value(key, holder, out);
+		fputc('\n', out);
+	}
+}
+
+static void print_list(const struct config_key *key, const struct config *config, FILE *out)
+{
+	unsigned count = *(const unsigned *)((const char *)config + key->count_offset);
+	const char *item = (const char *)config + key->offset;
+
+	fprintf(out, "%s:%s\n", key->name, count == 0 ? " []" : "");
+	for (unsigned i = 0; i < count; i++, item += key->size)
+		print_keys(key->children, item, "    ", "  - ", out);
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+	print_keys(config_keys, config, "", "", out);
+	for (const struct config_key *key = config_keys; key->name != NULL; key++) {
+		if (key->type == TYPE_LIST) {
+			print_list(key, config, out);
+		} else if (key->type == TYPE_SECTION) {
+			fprintf(out, "%s:\n", key->name);
+			print_keys(
+				key->children, (const char *)config + key->offset, "  ", "  ", out);
+		}
+	}
+}

@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "common/config_table.h"
+
+#include "common/units.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define TIB (1024 * GIB)
+#define US 1000ull
+#define MS (1000 * US)
+#define SECOND (1000 * MS)
+#define HOUR (3600 * SECOND)
+#define DAY (24 * HOUR)
+
+#define FIELD(type, member) .offset = offsetof(struct type, member), .size = SIZE_OF(type, member)
+#define SIZE_OF(type, member) sizeof(((struct type *)0)->member)
+
+static const struct config_key memory_keys[] = {
+	{
+		.name = "hugepages",
+		.type = TYPE_BOOL,
+		FIELD(config, hugepages),
+		.standard = "true",
+		.help = "Take packet and block memory from hugepages; false runs without, slower",
+	},
+	{
+		.name = "mbufs",
+		.type = TYPE_UINT,
+		FIELD(config, mbufs),
+		.standard = "0",
+		.max = 16777216,
+		.unit = "mbufs",
+		.help = "Packet buffers of each port's pool; 0 takes as many as the port needs",
+	},
+	{
+		.name = "ring_size",
+		.type = TYPE_UINT,
+		FIELD(config, ring_size),
+		.standard = "4096",
+		.min = 64,
+		.max = 1048576,
+		.power_of_two = true,
+		.unit = "mbufs",
+		.help = "Room of the ring between a receiving lcore and a partition",
+	},
+	{.name = NULL},
+};
+
+static const struct config_key port_keys[] = {
+	{
+		.name = "name",
+		.type = TYPE_NAME,
+		FIELD(config_port, name),
+		.standard_help = "port and its place in the list, from 0",
+		.help = "Label of the port in metrics and tables",
+	},
+	{
+		.name = "device",
+		.type = TYPE_TEXT,
+		FIELD(config_port, device),
+		.required = true,
+		.example = "eth1",
+		.help = "PCI address, network device, or DPDK virtual device with its arguments",
+	},
+	{
+		.name = "rx_queues",
+		.type = TYPE_UINT,
+		FIELD(config_port, rx_queues),
+		.standard = "1",
+		.min = 1,
+		.max = 64,
+		.unit = "queues",
+		.help = "Receive queues, over which the device spreads the flows",
+	},
+	{
+		.name = "rx_descriptors",
+		.type = TYPE_UINT,
+		FIELD(config_port, rx_descriptors),
+		.standard = "1024",
+		.min = 64,
+		.max = 32768,
+		.unit = "packets",
+		.help = "Packets that each receive queue holds",
+	},
+	{
+		.name = "tx_descriptors",
+		.type = TYPE_UINT,
+		FIELD(config_port, tx_descriptors),
+		.standard = "256",
+		.min = 64,
+		.max = 32768,
+		.unit = "packets",
+		.help = "Packets that each transmit queue holds",
+	},
+	{
+		.name = "addresses",
+		.type = TYPE_ADDRESSES,
+		.offset = 0,
+		.standard = "[]",
+		.max = CONFIG_ADDRESSES_MAX,
+		.example = "[\"10.0.0.1/24\", \"fd00::1/64\"]",
+		.help = "Addresses that are answered for (ARP, neighbour discovery, echo) on a "
+			"port "
+			"that the kernel doesn't share; with none, packets for any destination are "
+			"taken",
+	},
+	{.name = NULL},
+};
+
+static const struct config_key listener_keys[] = {
+	{
+		.name = "name",
+		.type = TYPE_NAME,
+		FIELD(config_listener, name),
+		.standard_help = "listener and its place in the list, from 0",
+		.help = "Name of the listener in the log, in metrics and tables",
+	},
+	{
+		.name = "kind",
+		.type = TYPE_CHOICE,
+		.standard = "plain",
+		.choices = "plain",
+		.note = "; reliable listeners are not in this version",
+		.help = "What is spoken: plain UDP without acknowledgement",
+	},
+	{
+		.name = "port",
+		.type = TYPE_UINT,
+		FIELD(config_listener, udp_port),
+		.required = true,
+		.min = 1,
+		.max = 65535,
+		.example = "5140",
+		.help = "UDP port",
+	},
+	{
+		.name = "address",
+		.type = TYPE_LISTEN_ADDRESS,
+		.offset = 0,
+		.standard_help = "any",
+		.example = "10.0.0.1",
+		.help = "Take only datagrams for this destination address",
+	},
+	{
+		.name = "split",
+		.type = TYPE_CHOICE,
+		FIELD(config_listener, split),
+		.standard = "datagram",
+		.choices = "datagram|lines",
+		.help = "What is an event: the whole datagram, or each line of it",
+	},
+	{.name = NULL},
+};
+
+static const struct config_key log_keys[] = {
+	{
+		.name = "segment_size",
+		.type = TYPE_SIZE,
+		FIELD(config_log, segment_bytes),
+		.standard = "1GiB",
+		.min = 16 * MIB,
+		.max = TIB,
+		.multiple = MIB,
+		.help = "Size of a segment file; at least 4 x queue_depth x block_size",
+	},
+	{
+		.name = "block_size",
+		.type = TYPE_SIZE,
+		FIELD(config_log, block_bytes),
+		.standard = "1MiB",
+		.min = 128 * KIB,
+		.max = 16 * MIB,
+		.multiple = 4 * KIB,
+		.help = "Memory of one block, the unit of a disk write",
+	},
+	{
+		.name = "queue_depth",
+		.type = TYPE_UINT,
+		FIELD(config_log, queue_depth),
+		.standard = "8",
+		.min = 1,
+		.max = 64,
+		.unit = "blocks",
+		.help = "Blocks in flight to the disk, for each partition",
+	},
+	{
+		.name = "commit_interval",
+		.type = TYPE_DURATION,
+		FIELD(config_log, commit_interval_ns),
+		.standard = "50ms",
+		.min = 100 * US,
+		.max = 10 * SECOND,
+		.help = "A block is written at latest so long after its first event",
+	},
+	{
+		.name = "seal_interval",
+		.type = TYPE_DURATION,
+		FIELD(config_log, seal_interval_ns),
+		.standard = "200ms",
+		.min = MS,
+		.max = HOUR,
+		.help = "A batch is sealed at latest so long after its first event",
+	},
+	{
+		.name = "seal_size",
+		.type = TYPE_SIZE,
+		FIELD(config_log, seal_bytes),
+		.standard = "64MiB",
+		.min = 128 * KIB,
+		.max = TIB,
+		.help = "A batch is sealed when its blocks hold so many bytes",
+	},
+	{
+		.name = "seal_events",
+		.type = TYPE_UINT,
+		FIELD(config_log, seal_events),
+		.standard = "1000000",
+		.min = 1,
+		.max = 1000000000000,
+		.unit = "events",
+		.help = "A batch is sealed when it holds so many events",
+	},
+	{
+		.name = "retain_size",
+		.type = TYPE_SIZE,
+		FIELD(config_log, retain_bytes),
+		.standard = "0",
+		.max = 1024 * TIB,
+		.help = "Oldest segments of a partition go when its log is larger; 0 keeps them "
+			"until "
+			"the disk is full",
+	},
+	{
+		.name = "retain_age",
+		.type = TYPE_DURATION,
+		FIELD(config_log, retain_age_ns),
+		.standard = "0",
+		.max = 36500 * DAY,
+		.help = "Segments go when their youngest event is older; 0 keeps them for ever",
+	},
+	{
+		.name = "durability",
+		.type = TYPE_CHOICE,
+		FIELD(config_log, durability),
+		.standard = "flush",
+		.choices = "flush|dsync",
+		.help = "How a write becomes durable: a flush per group of writes, or O_DSYNC "
+			"writes; "
+			"'millrace doctor' measures both",
+	},
+	{
+		.name = "io",
+		.type = TYPE_CHOICE,
+		FIELD(config_log, io),
+		.standard = "auto",
+		.choices = "auto|io_uring|pwrite",
+		.help = "How blocks are written; auto takes io_uring where the kernel has it",
+	},
+	{
+		.name = "direct",
+		.type = TYPE_BOOL,
+		FIELD(config_log, direct),
+		.standard = "true",
+		.help = "Write past the page cache (O_DIRECT) where the file system can",
+	},
+	{.name = NULL},
+};
+
+const struct config_key config_keys[] = {
+	{
+		.name = "receiver",
+		.type = TYPE_NAME,
+		FIELD(config, receiver),
+		.standard_help = "the host's name",
+		.help = "Name of this receiver in the log and in all output",
+	},
+	{
+		.name = "data",
+		.type = TYPE_PATH,
+		FIELD(config, data),
+		.standard = "/var/lib/millrace",
+		.help = "Directory of the logs, one directory for each partition",
+	},
+	{
+		.name = "socket",
+		.type = TYPE_PATH,
+		FIELD(config, socket),
+		.standard = "/run/millrace/millraced.sock",
+		// sockaddr_un.sun_path has 108 bytes, one of them for the end
+		.max = 107,
+		.help = "Unix socket of the HTTP interface; at most 107 bytes",
+	},
+	{
+		.name = "mode",
+		.type = TYPE_CHOICE,
+		FIELD(config, mode),
+		.standard = "run-to-completion",
+		.choices = "run-to-completion|pipeline",
+		.help = "Every lcore receives and writes, or some lcores only receive",
+	},
+	{
+		.name = "partitions",
+		.type = TYPE_UINT,
+		FIELD(config, partitions),
+		.standard = "1",
+		.min = 1,
+		.max = CONFIG_PARTITIONS_MAX,
+		.help = "Logs that are written side by side, each by an lcore of its own",
+	},
+	{
+		.name = "cpus",
+		.type = TYPE_CPUS,
+		.standard_help = "the last CPU that the process may use",
+		.example = "2-3",
+		.help = "CPUs that run one lcore each, such as 0-3,8",
+	},
+	{
+		.name = "rx_lcores",
+		.type = TYPE_UINT,
+		FIELD(config, rx_lcores),
+		.standard = "1",
+		.min = 1,
+		.max = CONFIG_CPUS_MAX,
+		.unit = "lcores",
+		.help = "In pipeline mode: how many of the CPUs only receive",
+	},
+	{
+		.name = "idle_sleep",
+		.type = TYPE_DURATION,
+		FIELD(config, idle_sleep_ns),
+		.standard = "250us",
+		.max = SECOND,
+		.help = "Longest sleep of an idle lcore; 0 never sleeps",
+	},
+	{
+		.name = "memory",
+		.type = TYPE_SECTION,
+		.children = memory_keys,
+		.help = "Memory of the dataplane",
+	},
+	{
+		.name = "ports",
+		.type = TYPE_LIST,
+		FIELD(config, ports[0]),
+		.count_offset = offsetof(struct config, port_count),
+		.max = CONFIG_PORTS_MAX,
+		.children = port_keys,
+		.help = "Devices that packets come from",
+	},
+	{
+		.name = "listeners",
+		.type = TYPE_LIST,
+		FIELD(config, listeners[0]),
+		.count_offset = offsetof(struct config, listener_count),
+		.max = CONFIG_LISTENERS_MAX,
+		.children = listener_keys,
+		.help = "Where events arrive; the first that fits takes the datagram",
+	},
+	{
+		.name = "log",
+		.type = TYPE_SECTION,
+		.offset = offsetof(struct config, log),
+		.children = log_keys,
+		.help = "The log of each partition",
+	},
+	{.name = NULL},
+};
+
+static const char *number_text(const struct config_key *key, uint64_t value, char *buf)
+{
+	if (key->type == TYPE_SIZE)
+		return units_size_text(value, buf);
+	if (key->type == TYPE_DURATION)
+		return units_duration_text(value, buf);
+	snprintf(buf, UNITS_TEXT_BYTES, "%" PRIu64, value);
+	return buf;
+}
+
+static const char *choices_text(const char *choices, char *buf, size_t room)
+{
+	size_t len = 0;
+
+	for (const char *c = choices; *c != '\0' && len + 5 < room; c++) {
+		if (*c == '|') {
+			memcpy(buf + len, " or ", 4);
+			len += 4;
+		} else {
+			buf[len++] = *c;
+		}
+	}
+	buf[len] = '\0';
+	return buf;
+}
+
+const char *config_range_text(const struct config_key *key, char *buf)
+{
+	char min[UNITS_TEXT_BYTES], max[UNITS_TEXT_BYTES];
+
+	switch (key->type) {
+	case TYPE_UINT:
+	case TYPE_SIZE:
+	case TYPE_DURATION:
+		snprintf(buf, 128, "%s to %s%s", number_text(key, key->min, min),
+			number_text(key, key->max, max),
+			key->power_of_two ? ", a power of two" : "");
+		return buf;
+	case TYPE_CHOICE:
+		return choices_text(key->choices, buf, 128);
+	case TYPE_BOOL:
+		return "true or false";
+	case TYPE_NAME:
+		return "letters, digits, '.', '_' and '-', at most 63";
+	case TYPE_PATH:
+		return "an absolute path";
+	case TYPE_CPUS:
+		return "numbers and ranges, such as 0-3,8";
+	case TYPE_ADDRESSES:
+		return "at most 16 addresses with their prefix";
+	case TYPE_LISTEN_ADDRESS:
+		return "an IPv4 or IPv6 address";
+	case TYPE_LIST:
+		snprintf(buf, 128, "at most %" PRIu64 " elements", key->max);
+		return buf;
+	default:
+		return "text";
+	}
+}
+
+const char *config_default_text(const struct config_key *key)
+{
+	if (key->required)
+		return "required";
+	if (key->standard != NULL)
+		return key->standard;
+	return key->standard_help != NULL ? key->standard_help : "";
+}

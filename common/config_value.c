@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "common/config_internal.h"
+#include "common/units.h"
+
+#include <stdio.h>
+#include <string.h>
+
+// Quotes from the file are cut: a message has 255 bytes for all.
+#define QUOTE "'%.60s'"
+
+struct reading {
+	const struct config_key *key;
+	const struct config_node *node; // what stands for an alias already resolved
+	void *holder;
+	const char *path;
+	unsigned line; // where it is written, an alias' own line
+	struct config_problems *problems;
+};
+
+#define REFUSE(r, ...) problem_add((r)->problems, (r)->line, false, __VA_ARGS__)
+
+static void store(const struct config_key *key, void *holder, uint64_t value)
+{
+	char *field = (char *)holder + key->offset;
+
+	switch (key->size) {
+	case 1:
+		*(uint8_t *)field = (uint8_t)value;
+		break;
+	case 2:
+		*(uint16_t *)field = (uint16_t)value;
+		break;
+	case 4:
+		*(uint32_t *)field = (uint32_t)value;
+		break;
+	case 8:
+		*(uint64_t *)field = value;
+		break;
+	default: // checked, not stored
+		break;
+	}
+}
+
+static bool parse_number(const struct config_key *key, const char *text, uint64_t *ret)
+{
+	if (key->type == TYPE_SIZE)
+		return units_parse_size(text, ret);
+	if (key->type == TYPE_DURATION)
+		return units_parse_duration(text, ret);
+	return units_parse_uint(text, ret);
+}
+
+static const char *number_kind(const struct config_key *key)
+{
+	if (key->type == TYPE_SIZE)
+		return "a size such as 64MiB";
+	if (key->type == TYPE_DURATION)
+		return "a duration such as 50ms";
+	return "a whole number";
+}
+
+static void read_number(const struct reading *r)
+{
+	const struct config_key *key = r->key;
+	char range[128], unit[UNITS_TEXT_BYTES];
+	uint64_t value;
+
+	if (!parse_number(key, r->node->text, &value))
+		REFUSE(r, "%s: " QUOTE " is not %s (%s)", r->path, r->node->text, number_kind(key),
+			config_range_text(key, range));
+	else if (value < key->min || value > key->max)
+		REFUSE(r, "%s: " QUOTE " is out of range (%s)", r->path, r->node->text,
+			config_range_text(key, range));
+	else if (key->power_of_two && (value & (value - 1)) != 0)
+		REFUSE(r, "%s: " QUOTE " is not a power of two", r->path, r->node->text);
+	else if (key->multiple != 0 && value % key->multiple != 0)
+		REFUSE(r, "%s: " QUOTE " is not a multiple of %s", r->path, r->node->text,
+			units_size_text(key->multiple, unit));
+	else
+		store(key, r->holder, value);
+}
+
+static void read_choice(const struct reading *r)
+{
+	const char *choice = r->key->choices, *text = r->node->text;
+	size_t len = strlen(text);
+	char range[128];
+	uint64_t index = 0;
+
+	for (; choice != NULL; index++) {
+		const char *end = strchrnul(choice, '|');
+
+		if ((size_t)(end - choice) == len && memcmp(choice, text, len) == 0) {
+			store(r->key, r->holder, index);
+			return;
+		}
+		choice = *end == '|' ? end + 1 : NULL;
+	}
+	REFUSE(r, "%s: " QUOTE " must be %s%s", r->path, text, config_range_text(r->key, range),
+		r->key->note != NULL ? r->key->note : "");
+}
+
+static void read_bool(const struct reading *r)
+{
+	bool yes = strcmp(r->node->text, "true") == 0;
+
+	if (!yes && strcmp(r->node->text, "false") != 0)
+		REFUSE(r, "%s: " QUOTE " must be true or false", r->path, r->node->text);
+	else
+		store(r->key, r->holder, yes);
+}
+
+static bool is_name(const char *text)
+{
+	return text[strspn(text, "abcdefghijklmnopqrstuvwxyz"
+				 "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")] == '\0';
+}
+
+static bool is_printable(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return false;
+	return true;
+}
+
+static void read_text(const struct reading *r)
+{
+	const struct config_key *key = r->key;
+	const char *text = r->node->text;
+	size_t most = key->max != 0 ? key->max : key->size - 1;
+
+	if (*text == '\0')
+		REFUSE(r, "%s: is empty", r->path);
+	else if (strlen(text) > most)
+		REFUSE(r, "%s: is longer than %zu bytes", r->path, most);
+	else if (!is_printable(text))
+		REFUSE(r, "%s: " QUOTE " holds control characters", r->path, text);
+	else if (key->type == TYPE_NAME && !is_name(text))
+		REFUSE(r, "%s: " QUOTE " may hold letters, digits, '.', '_' and '-' only", r->path,
+			text);
+	else if (key->type == TYPE_PATH && *text != '/')
+		REFUSE(r, "%s: " QUOTE " must be an absolute path", r->path, text);
+	else
+		memcpy((char *)r->holder + key->offset, text, strlen(text) + 1);
+}
+
+// Takes "3" or "0-3" from *text. NULL, or what is wrong.
+static const char *read_cpu_range(const char **text, uint64_t *first, uint64_t *last)
+{
+	char part[16];
+	size_t len = strcspn(*text, ",");
+	char *dash;
+
+	if (len == 0 || len >= sizeof(part))
+		return "is no list of CPUs such as 0-3,8";
+	memcpy(part, *text, len);
+	part[len] = '\0';
+	*text += len;
+	dash = strchr(part, '-');
+	if (dash != NULL)
+		*dash = '\0';
+	if (!units_parse_uint(part, first))
+		return "is no list of CPUs such as 0-3,8";
+	*last = *first;
+	if (dash != NULL && !units_parse_uint(dash + 1, last))
+		return "is no list of CPUs such as 0-3,8";
+	if (*first > *last)
+		return "has a range that runs backwards";
+	return *last > 1023 ? "has a CPU above 1023" : NULL;
+}
+
+static const char *add_cpu(struct config *config, uint64_t cpu)
+{
+	for (unsigned i = 0; i < config->cpu_count; i++)
+		if (config->cpus[i] == cpu)
+			return "has a CPU twice";
+	if (config->cpu_count == CONFIG_CPUS_MAX)
+		return "has more than 128 CPUs";
+	config->cpus[config->cpu_count++] = (uint16_t)cpu;
+	return NULL;
+}
+
+static void read_cpus(const struct reading *r)
+{
+	struct config *config = r->holder;
+	const char *text = r->node->text, *wrong;
+	uint64_t first, last;
+
+	config->cpu_count = 0;
+	do {
+		wrong = read_cpu_range(&text, &first, &last);
+		for (uint64_t cpu = first; wrong == NULL && cpu <= last; cpu++)
+			wrong = add_cpu(config, cpu);
+	} while (wrong == NULL && *text++ == ',');
+	if (wrong != NULL) {
+		REFUSE(r, "%s: " QUOTE " %s", r->path, r->node->text, wrong);
+		config->cpu_count = 0;
+	}
+}
+
+static void read_address(const struct reading *r)
+{
+	struct config_listener *listener = r->holder;
+	const char *wrong = address_parse(r->node->text, false, &listener->address);
+
+	listener->any_address = false;
+	if (wrong != NULL)
+		REFUSE(r, "%s: " QUOTE " %s", r->path, r->node->text, wrong);
+}
+
+static void read_port_address(const struct reading *r, struct config_port *port)
+{
+	struct config_address address;
+	const char *wrong;
+
+	if (r->node->kind != NODE_SCALAR || r->node->null) {
+		REFUSE(r, "%s: must be a list of addresses", r->path);
+		return;
+	}
+	wrong = address_parse(r->node->text, true, &address);
+	for (unsigned i = 0; wrong == NULL && i < port->address_count; i++)
+		if (address_equal(&address, &port->addresses[i]))
+			wrong = "is there twice";
+	if (wrong == NULL && port->address_count == CONFIG_ADDRESSES_MAX)
+		wrong = "is one too many: a port has at most 16";
+	if (wrong != NULL)
+		REFUSE(r, "%s: " QUOTE " %s", r->path, r->node->text, wrong);
+	else
+		port->addresses[port->address_count++] = address;
+}
+
+static void read_addresses(const struct reading *r)
+{
+	for (const struct config_node *n = r->node->child; n != NULL; n = n->next) {
+		struct reading one = *r;
+
+		one.node = node_value(n);
+		one.line = n->line;
+		read_port_address(&one, r->holder);
+	}
+}
+
+static void read_scalar(const struct reading *r)
+{
+	switch (r->key->type) {
+	case TYPE_UINT:
+	case TYPE_SIZE:
+	case TYPE_DURATION:
+		read_number(r);
+		break;
+	case TYPE_CHOICE:
+		read_choice(r);
+		break;
+	case TYPE_BOOL:
+		read_bool(r);
+		break;
+	case TYPE_CPUS:
+		read_cpus(r);
+		break;
+	case TYPE_LISTEN_ADDRESS:
+		read_address(r);
+		break;
+	default:
+		read_text(r);
+		break;
+	}
+}
+
+void value_read(const struct config_key *key, const struct config_node *node, void *holder,
+	const char *path, struct config_problems *problems)
+{
+	struct reading r = {.key = key,
+		.node = node_value(node),
+		.holder = holder,
+		.path = path,
+		.line = node->line,
+		.problems = problems};
+	char range[128];
+
+	if (key->type == TYPE_ADDRESSES && r.node->kind == NODE_LIST)
+		read_addresses(&r);
+	else if (key->type == TYPE_ADDRESSES)
+		REFUSE(&r, "%s: must be a list, as in [\"10.0.0.1/24\"]", path);
+	else if (r.node->kind != NODE_SCALAR)
+		REFUSE(&r, "%s: must be one value (%s), not a %s", path,
+			config_range_text(key, range), r.node->kind == NODE_LIST ? "list" : "map");
+	else if (r.node->null)
+		REFUSE(&r, "%s: has no value (%s)", path, config_range_text(key, range));
+	else
+		read_scalar(&r);
+}
+
+void value_read_default(const struct config_key *key, void *holder)
+{
+	struct config_problems problems = {0};
+	struct config_node node = {.kind = NODE_SCALAR, .text = (char *)key->standard};
+
+	if (key->standard != NULL && key->type != TYPE_ADDRESSES)
+		value_read(key, &node, holder, key->name, &problems);
+}
