@@ -11,7 +11,7 @@
 enum check_result { CHECK_OK, CHECK_WARN, CHECK_FAIL, CHECK_SKIP };
 
 struct check_row {
-	const char *name; // "hugepages node 0"
+	char name[80]; // "hugepages node 0"
 	enum check_result result;
 	char found[160]; // what is
 	char mend[256];  // the exact command or change, "" when there is nothing to mend

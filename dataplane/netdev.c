@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/netdev.h"
+
+#include <arpa/inet.h>
+#include <ifaddrs.h>
+#include <inttypes.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+static unsigned mask_bits(const struct sockaddr *mask, size_t offset, size_t len)
+{
+	unsigned bits = 0;
+
+	if (mask == NULL)
+		return (unsigned)len * 8;
+	for (size_t i = 0; i < len; i++)
+		bits += (unsigned)__builtin_popcount(((const uint8_t *)mask)[offset + i]);
+	return bits;
+}
+
+static bool take_address(const struct ifaddrs *entry, struct config_address *ret)
+{
+	memset(ret, 0, sizeof(*ret));
+	if (entry->ifa_addr->sa_family == AF_INET) {
+		const struct sockaddr_in *sin = (const void *)entry->ifa_addr;
+		ret->is_ip4 = true;
+		ret->ip.s6_addr[10] = ret->ip.s6_addr[11] = 0xff;
+		memcpy(&ret->ip.s6_addr[12], &sin->sin_addr, 4);
+		ret->prefix_len = (uint8_t)mask_bits(
+			entry->ifa_netmask, offsetof(struct sockaddr_in, sin_addr), 4);
+		return true;
+	}
+	if (entry->ifa_addr->sa_family == AF_INET6) {
+		const struct sockaddr_in6 *sin6 = (const void *)entry->ifa_addr;
+		ret->ip = sin6->sin6_addr;
+		ret->prefix_len = (uint8_t)mask_bits(
+			entry->ifa_netmask, offsetof(struct sockaddr_in6, sin6_addr), 16);
+		return !IN6_IS_ADDR_LINKLOCAL(&ret->ip);
+	}
+	return false;
+}
+
+unsigned netdev_addresses(const char *name, struct config_address *ret, unsigned max)
+{
+	struct ifaddrs *list = NULL;
+	struct config_address address;
+	unsigned n = 0;
+
+	if (getifaddrs(&list) != 0)
+		return 0;
+	for (const struct ifaddrs *entry = list; entry != NULL; entry = entry->ifa_next) {
+		if (entry->ifa_addr == NULL || strcmp(entry->ifa_name, name) != 0 ||
+			!take_address(entry, &address))
+			continue;
+		if (n < max)
+			ret[n] = address;
+		n++;
+	}
+	freeifaddrs(list);
+	return n;
+}
+
+bool netdev_has_any(const char *name, const struct config_port *port)
+{
+	struct config_address kernel[CONFIG_ADDRESSES_MAX];
+	unsigned count = netdev_addresses(name, kernel, CONFIG_ADDRESSES_MAX);
+
+	if (count > CONFIG_ADDRESSES_MAX)
+		count = CONFIG_ADDRESSES_MAX;
+	for (unsigned i = 0; i < count; i++)
+		for (unsigned j = 0; j < port->address_count; j++)
+			if (memcmp(&kernel[i].ip, &port->addresses[j].ip, 16) == 0)
+				return true;
+	return false;
+}
+
+static uint64_t read_statistic(const char *name, const char *statistic)
+{
+	char path[128];
+	uint64_t value = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/%s", name, statistic);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return 0;
+	if (fscanf(f, "%" SCNu64, &value) != 1)
+		value = 0;
+	fclose(f);
+	return value;
+}
+
+uint64_t netdev_rx_dropped(const char *name)
+{
+	return read_statistic(name, "rx_dropped") + read_statistic(name, "rx_missed_errors");
+}

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// What the kernel knows of a network device that a port shares with it.
+
+#include "common/config.h"
+
+#include <stdbool.h>
+
+// The kernel's own addresses on the device, link-local ones left out. Returns how many there are,
+// at most max of them in ret; 0 also when the device is gone.
+unsigned netdev_addresses(const char *name, struct config_address *ret, unsigned max);
+
+// True when one of the port's configured addresses is also the kernel's on that device.
+bool netdev_has_any(const char *name, const struct config_port *port);
+
+// Packets that the kernel dropped on the device before any socket saw them.
+uint64_t netdev_rx_dropped(const char *name);

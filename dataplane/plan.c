@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/plan.h"
+
+#include "dataplane/device.h"
+
+#include <string.h>
+
+// AF_XDP's fill and completion rings hold mbufs beyond the descriptors asked for.
+#define AF_XDP_EXTRA 8192
+
+static void place_queues(struct plan *plan, const struct config *config)
+{
+	unsigned next = 0;
+
+	for (unsigned p = 0; p < config->port_count; p++)
+		for (unsigned q = 0; q < config->ports[p].rx_queues && q < QUEUES_MAX; q++)
+			plan->queue_lcore[p][q] = (uint8_t)(next++ % plan->rx_lcore_count);
+}
+
+static void place_partitions(struct plan *plan)
+{
+	unsigned first = plan->pipeline ? plan->rx_lcore_count : 0;
+
+	for (unsigned i = 0; i < plan->partition_count; i++)
+		plan->partition_lcore[i] = (uint8_t)(first + i % (plan->lcore_count - first));
+}
+
+static bool polls(const struct plan *plan, unsigned port, unsigned queues, unsigned lcore)
+{
+	for (unsigned q = 0; q < queues; q++)
+		if (plan->queue_lcore[port][q] == lcore)
+			return true;
+	return false;
+}
+
+unsigned plan_port_lcores(const struct plan *plan, unsigned port, unsigned queues)
+{
+	unsigned n = 0;
+
+	for (unsigned l = 0; l < plan->lcore_count; l++)
+		n += polls(plan, port, queues, l);
+	return n;
+}
+
+int plan_tx_queue(const struct plan *plan, unsigned port, unsigned queues, unsigned lcore)
+{
+	int before = 0;
+
+	if (!polls(plan, port, queues, lcore))
+		return -1;
+	for (unsigned l = 0; l < lcore; l++)
+		before += polls(plan, port, queues, l);
+	return before;
+}
+
+// mbufs that may lie in the rings from the lcores that poll this port.
+static uint32_t ring_mbufs(const struct plan *plan, const struct config *config, unsigned port)
+{
+	unsigned queues = config->ports[port].rx_queues;
+	uint32_t rings = 0;
+
+	for (unsigned l = 0; l < plan->lcore_count; l++) {
+		if (!polls(plan, port, queues, l))
+			continue;
+		for (unsigned i = 0; i < plan->partition_count; i++)
+			rings += plan->partition_lcore[i] != l;
+	}
+	return rings * config->ring_size;
+}
+
+static uint32_t port_mbufs(const struct plan *plan, const struct config *config, unsigned port)
+{
+	const struct config_port *p = &config->ports[port];
+	unsigned tx_queues = plan_port_lcores(plan, port, p->rx_queues);
+	uint32_t n = (uint32_t)p->rx_queues * p->rx_descriptors + tx_queues * p->tx_descriptors;
+	struct device device;
+
+	n += ring_mbufs(plan, config, port);
+	n += plan->lcore_count * 2 * BURST;
+	// A mempool cache holds up to one and a half times its size before it flushes.
+	n += plan->lcore_count * MBUF_CACHE * 3 / 2;
+	if (device_parse(p->device, &device) == 0 && device.kind == DEVICE_NETDEV &&
+		device.forced != DRIVER_AF_PACKET)
+		n += p->rx_queues * AF_XDP_EXTRA;
+	return n;
+}
+
+void plan_make(struct plan *ret, const struct config *config)
+{
+	memset(ret, 0, sizeof(*ret));
+	ret->lcore_count = config->cpu_count;
+	ret->partition_count = config->partitions;
+	ret->pipeline = config->mode == MODE_PIPELINE;
+	ret->rx_lcore_count = ret->pipeline ? config->rx_lcores : config->cpu_count;
+	place_queues(ret, config);
+	place_partitions(ret);
+	for (unsigned p = 0; p < config->port_count; p++) {
+		ret->mbufs_needed[p] = port_mbufs(ret, config, p);
+		ret->mbufs[p] = ret->mbufs_needed[p];
+		if (config->mbufs > ret->mbufs[p])
+			ret->mbufs[p] = config->mbufs;
+	}
+}
+
+uint64_t plan_pool_bytes(uint32_t mbufs)
+{
+	return (uint64_t)mbufs * (MBUF_OVERHEAD + MBUF_HEADROOM + MBUF_DATA);
+}
