@@ -1,0 +1,339 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// millrace send: the options, and the account at the end.
+
+#include "cli/cli.h"
+#include "cli/send/send.h"
+#include "common/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum option {
+	OPT_PORT,
+	OPT_TO,
+	OPT_FROM,
+	OPT_DST_MAC,
+	OPT_NO_HUGE,
+	OPT_RATE,
+	OPT_SIZE,
+	OPT_COUNT,
+	OPT_DURATION,
+	OPT_ID,
+	OPT_BURST,
+	OPT_FLOWS,
+	OPT_LINES,
+	OPT_END,
+};
+
+static const struct cli_option options[] = {
+	[OPT_PORT] = {"port", 0, "DEVICE",
+		"send by this DPDK device: PCI address or vdev,arguments", NULL},
+	[OPT_TO] = {"to", 0, "IP:PORT", "with --port: where the frames go (IPv4)", NULL},
+	[OPT_FROM] = {"from", 0, "IP:PORT",
+		"with --port: the frames' source (default 198.18.0.1:40000)", NULL},
+	[OPT_DST_MAC] = {"dst-mac", 0, "MAC",
+		"with --port: the frames' destination (default broadcast)", NULL},
+	[OPT_NO_HUGE] = {"no-huge", 0, NULL, "with --port: do without hugepages", NULL},
+	[OPT_RATE] = {"rate", 'r', "N", "events per second: 1000, 1.488M, max (default 1000)",
+		NULL},
+	[OPT_SIZE] = {"size", 's', "BYTES",
+		"of an event, 18 and more, or a range: 18-1400 (default 64)", NULL},
+	[OPT_COUNT] = {"count", 'n', "N", "stop after so many events", NULL},
+	[OPT_DURATION] = {"duration", 'd', "TIME",
+		"stop after this time (default 10s without --count)", NULL},
+	[OPT_ID] = {"id", 0, "HEX8", "of this run, 8 hex digits (default random)", NULL},
+	[OPT_BURST] = {"burst", 0, "N",
+		"datagrams handed over at once, 1 to 64 (default: those of 100 us)", NULL},
+	[OPT_FLOWS] = {"flows", 0, "N", "source ports, taken in turn (default 1)", NULL},
+	[OPT_LINES] = {"batch-lines", 0, "K", "events in a datagram, a line each (default 1)",
+		NULL},
+	[OPT_END] = {0},
+};
+
+// A number with an optional k, M or G, decimal. false: none, or above 'max'.
+static bool parse_count(const char *text, double max, uint64_t *ret)
+{
+	char *end;
+	double v = strtod(text, &end), unit = 1;
+
+	if (end == text)
+		return false;
+	if (*end == 'k')
+		unit = 1e3;
+	else if (*end == 'M')
+		unit = 1e6;
+	else if (*end == 'G')
+		unit = 1e9;
+	if (unit != 1)
+		end++;
+	v *= unit;
+	if (*end != '\0' || !(v >= 1 && v <= max))
+		return false;
+	*ret = (uint64_t)(v + 0.5);
+	return true;
+}
+
+static bool parse_u32(const char *text, uint64_t max, uint32_t *ret)
+{
+	uint64_t v;
+
+	if (text == NULL)
+		return true;
+	if (!parse_count(text, (double)max, &v)) {
+		cli_error("'%s' is no number from 1 to %" PRIu64, text, max);
+		return false;
+	}
+	*ret = (uint32_t)v;
+	return true;
+}
+
+static bool parse_sizes(const char *text, struct send_plan *plan)
+{
+	char first[16];
+	size_t len = strcspn(text, "-");
+	uint64_t min, max;
+
+	if (len >= sizeof(first))
+		return false;
+	memcpy(first, text, len);
+	first[len] = '\0';
+	if (!parse_count(first, SEND_UDP_MAX, &min))
+		return false;
+	max = min;
+	if (text[len] == '-' && !parse_count(text + len + 1, SEND_UDP_MAX, &max))
+		return false;
+	plan->size_min = (uint32_t)min;
+	plan->size_max = (uint32_t)max;
+	return true;
+}
+
+static bool parse_id(const char *text, uint32_t *ret)
+{
+	char *end;
+
+	if (text == NULL)
+		return getrandom(ret, sizeof(*ret), 0) == sizeof(*ret);
+	if (strlen(text) != 8 || strspn(text, "0123456789abcdefABCDEF") != 8)
+		return false;
+	*ret = (uint32_t)strtoul(text, &end, 16);
+	return true;
+}
+
+static bool complain(const char *option, const char *value, const char *want)
+{
+	cli_error("--%s '%s': want %s", option, value, want);
+	return false;
+}
+
+static bool parse_plan(const struct cli_args *args, struct send_plan *plan)
+{
+	const char *const *v = args->value;
+
+	*plan = (struct send_plan){
+		.rate = 1000, .size_min = 64, .size_max = 64, .flows = 1, .lines = 1};
+	if (v[OPT_RATE] != NULL && strcmp(v[OPT_RATE], "max") == 0)
+		plan->rate = 0;
+	else if (v[OPT_RATE] != NULL && !parse_count(v[OPT_RATE], 1e9, &plan->rate))
+		return complain("rate", v[OPT_RATE], "events per second up to 1G, or max");
+	if (v[OPT_SIZE] != NULL && !parse_sizes(v[OPT_SIZE], plan))
+		return complain("size", v[OPT_SIZE], "bytes, or a range as 18-1400");
+	if (v[OPT_COUNT] != NULL &&
+		!parse_count(v[OPT_COUNT], (double)SEND_COUNT_MAX, &plan->count))
+		return complain("count", v[OPT_COUNT], "a number up to 10G");
+	if (v[OPT_DURATION] != NULL && (!cli_parse_duration(v[OPT_DURATION], &plan->duration_ns) ||
+					       plan->duration_ns == 0))
+		return complain("duration", v[OPT_DURATION], "a time as 10s");
+	if (plan->count == 0 && plan->duration_ns == 0)
+		plan->duration_ns = 10000000000ull;
+	if (!parse_id(v[OPT_ID], &plan->id))
+		return complain("id", v[OPT_ID], "8 hex digits");
+	return parse_u32(v[OPT_BURST], SEND_BURST_MAX, &plan->burst) &&
+	       parse_u32(v[OPT_FLOWS], SEND_FLOWS_MAX, &plan->flows) &&
+	       parse_u32(v[OPT_LINES], SEND_UDP_MAX, &plan->lines);
+}
+
+// By port or by socket, and not something of both.
+static bool check_way(const struct cli_args *args)
+{
+	static const enum option port_only[] = {OPT_TO, OPT_FROM, OPT_DST_MAC, OPT_NO_HUGE};
+
+	if ((args->value[OPT_PORT] != NULL) == (args->argc > 0)) {
+		cli_error("send wants either HOST:PORT or --port");
+		return false;
+	}
+	if (args->value[OPT_PORT] != NULL && args->value[OPT_TO] == NULL) {
+		cli_error("--port needs --to IP:PORT");
+		return false;
+	}
+	for (size_t i = 0; i < sizeof(port_only) / sizeof(port_only[0]); i++) {
+		if (args->value[OPT_PORT] == NULL && args->value[port_only[i]] != NULL) {
+			cli_error("--%s is only for --port", options[port_only[i]].name);
+			return false;
+		}
+	}
+	return true;
+}
+
+static int open_wire(const struct cli *cli, const struct cli_args *args,
+	const struct send_plan *plan, struct send_wire **ret)
+{
+	const struct send_port_options port = {
+		.device = args->value[OPT_PORT],
+		.to = args->value[OPT_TO],
+		.from = args->value[OPT_FROM] != NULL ? args->value[OPT_FROM] : "198.18.0.1:40000",
+		.dst_mac = args->value[OPT_DST_MAC],
+		.no_huge = args->value[OPT_NO_HUGE] != NULL,
+		.link_timeout_ns = cli->timeout_ns,
+	};
+	char why[SEND_WHY_BYTES] = "";
+	int r;
+
+	if (port.device != NULL)
+		r = send_port_open(ret, plan, &port, &cli_interrupted, why);
+	else
+		r = send_udp_open(ret, plan, args->argv[0], why);
+	if (r == 0)
+		return EXIT_CLI_OK;
+	if (r == -EINTR)
+		return EXIT_CLI_INTERRUPTED;
+	cli_error("%s", why[0] != '\0' ? why : strerror(-r));
+	if (r == -EINVAL)
+		return EXIT_CLI_USAGE;
+	return r == -ETIMEDOUT ? EXIT_CLI_TIMEOUT : EXIT_CLI_UNREACHABLE;
+}
+
+static void print_progress(const struct send_tally *tally, void *arg)
+{
+	uint64_t *last = (uint64_t *)arg;
+	char rate[32], sent[32], refused[32];
+
+	fprintf(stderr, "\r%s/s, %s sent, %s refused, at most %.1f ms late \033[K",
+		cli_count_text((double)(tally->sent - *last), rate),
+		cli_count_text((double)tally->sent, sent),
+		cli_count_text((double)tally->refused, refused), (double)tally->late_max_ns / 1e6);
+	*last = tally->sent;
+}
+
+static double rate_of(const struct send_tally *tally)
+{
+	if (tally->elapsed_ns == 0)
+		return 0;
+	return (double)tally->sent * 1e9 / (double)tally->elapsed_ns;
+}
+
+static json_t *warnings_of(const struct send_tally *tally)
+{
+	json_t *list = json_array();
+
+	if (tally->no_listener > 0)
+		json_array_append_new(list,
+			json_warning("no_listener",
+				"the other side says that nobody listens on that port", NULL));
+	else if (tally->last_error != 0)
+		json_array_append_new(
+			list, json_warning("refused", strerror(tally->last_error), NULL));
+	return list;
+}
+
+static int print_json(const struct send_plan *plan, const struct send_tally *tally)
+{
+	uint64_t tried = tally->sent + tally->refused;
+	char id[9], host[256] = "";
+	json_t *data;
+
+	snprintf(id, sizeof(id), "%08x", plan->id);
+	gethostname(host, sizeof(host) - 1);
+	data = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:o, s:o}", "id", id,
+		"sent", (json_int_t)tally->sent, "refused", (json_int_t)tally->refused, "datagrams",
+		(json_int_t)tally->datagrams, "bytes", (json_int_t)tally->bytes, "elapsed_ns",
+		(json_int_t)tally->elapsed_ns, "rate_per_second", rate_of(tally), "late_max_ns",
+		(json_int_t)tally->late_max_ns, "behind_max", (json_int_t)tally->behind_max,
+		"no_listener", (json_int_t)tally->no_listener, "first_seq",
+		tried > 0 ? json_id(0) : json_null(), "last_seq",
+		tried > 0 ? json_id(tried - 1) : json_null());
+	if (data == NULL)
+		return -ENOMEM;
+	cli_print_json(json_envelope("millrace.send/1", host, data, warnings_of(tally)));
+	return 0;
+}
+
+static void print_text(const struct send_plan *plan, const struct send_tally *tally)
+{
+	uint64_t tried = tally->sent + tally->refused;
+
+	fprintf(stderr,
+		"id %08x: %" PRIu64 " events sent, %" PRIu64 " refused, %" PRIu64 " bytes in %.3f s"
+		" (%.0f/s)\n",
+		plan->id, tally->sent, tally->refused, tally->bytes,
+		(double)tally->elapsed_ns / 1e9, rate_of(tally));
+	if (tried > 0)
+		fprintf(stderr,
+			"seq 0 to %" PRIu64 ", at most %.3f ms and %" PRIu64
+			" events behind schedule\n",
+			tried - 1, (double)tally->late_max_ns / 1e6, tally->behind_max);
+	if (tally->no_listener > 0)
+		fprintf(stderr, "nobody listens there: %" PRIu64 " datagrams\n",
+			tally->no_listener);
+	else if (tally->last_error != 0)
+		fprintf(stderr, "refused: %s\n", strerror(tally->last_error));
+}
+
+static int send_command(const struct cli *cli, const struct cli_args *args)
+{
+	bool tty = !cli->json && isatty(STDERR_FILENO) != 0;
+	char why[SEND_WHY_BYTES] = "";
+	struct send_wire *wire;
+	struct send_tally tally;
+	struct send_plan plan;
+	uint64_t last = 0;
+	int r;
+
+	if (!check_way(args) || !parse_plan(args, &plan))
+		return EXIT_CLI_USAGE;
+	if (send_plan_settle(&plan, args->argc > 0 ? SEND_UDP_MAX : SEND_PORT_MAX, why) != 0) {
+		cli_error("%s", why);
+		return EXIT_CLI_USAGE;
+	}
+	r = open_wire(cli, args, &plan, &wire);
+	if (r != EXIT_CLI_OK)
+		return r;
+	send_run(&plan, wire, &cli_interrupted, tty ? print_progress : NULL, &last, &tally);
+	wire->close(wire);
+	if (tty)
+		fputs("\r\033[K", stderr);
+	if (!cli->json)
+		print_text(&plan, &tally);
+	else if (print_json(&plan, &tally) != 0)
+		return EXIT_CLI_DEGRADED;
+	if (tally.interrupted)
+		return EXIT_CLI_INTERRUPTED;
+	return tally.refused > 0 ? EXIT_CLI_DEGRADED : EXIT_CLI_OK;
+}
+
+const struct cli_command cmd_send = {
+	.name = "send",
+	.args = "[HOST:PORT]",
+	.min_args = 0,
+	.max_args = 1,
+	.summary = "send numbered events at a steady rate",
+	.details = "Sends events that carry an id of the run and a sequence number, so that a "
+		   "receiver's "
+		   "log shows what is missing. The schedule is fixed at the start: event number i "
+		   "is due "
+		   "i / rate later. What the wire refuses is counted as loss and never sent again; "
+		   "what "
+		   "is late is counted and sent at once.\n"
+		   "By UDP socket to HOST:PORT, or with --port by a DPDK device of its own, for "
+		   "example "
+		   "--port net_memif0,role=client,id=0,socket=/run/m.sock,socket-abstract=no, or "
+		   "net_pcap0,tx_pcap=out.pcap to make a capture file.\n"
+		   "A payload is the id in 8 hex digits, the sequence number in 10 decimal digits, "
+		   "and "
+		   "printable filler. Exit code 0: all was accepted; 1: some was refused.",
+	.options = options,
+	.run = send_command,
+};
