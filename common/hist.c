@@ -22,17 +22,6 @@ static unsigned bucket_of(uint64_t value)
 	return (shift + 1) * HIST_STEPS + (unsigned)(value >> shift & (HIST_STEPS - 1));
 }
 
-static uint64_t bucket_upper(unsigned bucket)
-{
-	unsigned shift;
-
-	if (bucket < HIST_STEPS)
-		return bucket;
-	shift = bucket / HIST_STEPS - 1;
-	return ((uint64_t)(bucket % HIST_STEPS + HIST_STEPS) << shift) +
-	       (((uint64_t)1 << shift) - 1);
-}
-
 void hist_add(struct hist *h, uint64_t value)
 {
 	counter_add(&h->bucket[bucket_of(value)], 1);
@@ -67,7 +56,7 @@ uint64_t hist_quantile(const struct hist *h, double q)
 	for (unsigned i = 0; i < HIST_BUCKETS; i++) {
 		seen += counter_get(&h->bucket[i]);
 		if (seen >= rank)
-			return bucket_upper(i);
+			return hist_upper(i);
 	}
 	return counter_get(&h->max);
 }
