@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// Numbers of the Arrow IPC format (Message.fbs, Schema.fbs) that this log uses.
+
+#define ARROW_CONTINUATION 0xffffffffu
+#define ARROW_VERSION_V5 4
+
+#define ARROW_HEADER_SCHEMA 1
+#define ARROW_HEADER_RECORD_BATCH 3
+
+#define ARROW_TYPE_INT 2
+#define ARROW_TYPE_BINARY 4
+#define ARROW_TYPE_TIMESTAMP 10
+#define ARROW_TYPE_FIXED_SIZE_BINARY 15
+
+#define ARROW_UNIT_NANOSECOND 3

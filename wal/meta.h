@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// The bytes before a block's body: a flatbuffer that is the same in every block but for its
+// lengths and offsets.
+
+#include "wal/format.h"
+
+// What of a header differs from block to block.
+struct block_meta {
+	uint32_t rows;
+	uint32_t payload_bytes;
+	uint32_t block_len;
+	uint32_t at[WAL_COLUMNS]; // offsets from the block's first byte, as in wal_layout
+	uint32_t payload;
+};
+
+// Writes WAL_BLOCK_HEADER_BYTES bytes.
+void block_meta_write(uint8_t *header, const struct block_meta *meta);
+
+// Reads what a header states, without judging it: false where a number does not even fit its
+// field. Only block_meta_write() of the result, giving the same bytes, makes it a header of ours.
+bool block_meta_read(const uint8_t *header, struct block_meta *ret);
+
+// Whether the bytes begin like a header: the first min(avail, 8) of them.
+bool block_meta_begins(const uint8_t *header, size_t avail);
