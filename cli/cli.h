@@ -53,6 +53,7 @@ struct cli_command {
 	const char *details;              // paragraphs for the man page; may be NULL
 	const struct cli_option *options; // ends with name NULL; may be NULL
 	int (*run)(const struct cli *cli, const struct cli_args *args); // returns enum cli_exit
+	bool hidden; // not in usage, man pages and completion
 };
 
 extern const struct cli_command *const cli_commands[]; // ends with NULL

@@ -18,11 +18,6 @@ void problem_add(struct config_problems *problems, unsigned line, bool warning, 
 // By line, those of no line first; of one line, in the order they were found.
 void problems_sort(struct config_problems *problems);
 
-// The word of 'words' that is close enough to be what was meant, else NULL. next(arg, i) gives the
-// i-th word, NULL behind the last.
-const char *closest_word(
-	const char *word, const char *(*next)(const void *arg, unsigned i), const void *arg);
-
 // config_value.c
 
 // Reads the text (or list) of a node into the field of 'holder' that the key names. 'path' names

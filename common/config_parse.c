@@ -2,6 +2,7 @@
 
 #include "common/config_internal.h"
 #include "common/file.h"
+#include "common/words.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -61,7 +62,7 @@ static void report_unknown(const struct config_key *keys, const struct config_no
 
 	// Behind the last that is kept, nobody reads what was meant.
 	if (problems->count < PROBLEMS_MAX)
-		meant = closest_word(node->name, key_name, keys);
+		meant = word_closest(node->name, key_name, keys);
 	if (meant != NULL) {
 		problem_add(problems, node->line, false, "%s%.60s: unknown key; did you mean '%s'?",
 			prefix, node->name, meant);

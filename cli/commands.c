@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+#include "cli/cli.h"
+
+#include <stddef.h>
+
+// A new command: its line here, in the order in which usage shows them, and its file in
+// cli/meson.build.
+#define COMMANDS(X) \
+	X(cmd_send) \
+	X(cmd_config_check) \
+	X(cmd_config_show) \
+	X(cmd_config_docs) \
+	X(cmd_config_sample) \
+	X(cmd_completion) \
+	X(cmd_docs_man) \
+	X(cmd_help) \
+	X(cmd_version)
+
+#define X(command) extern const struct cli_command command;
+COMMANDS(X)
+#undef X
+
+const struct cli_command *const cli_commands[] = {
+#define X(command) &command,
+	COMMANDS(X)
+#undef X
+		NULL,
+};
