@@ -104,6 +104,7 @@ struct wal {
 	struct segment *first, *last;
 	uint64_t bytes;   // of all segments
 	bool can_recycle; // WAL_SPARE_NAME is a retired segment
+	bool direct_told; // that there is no O_DIRECT here
 	int spare_error;  // of the last try to make a spare, told once
 
 	uint64_t counters[WAL_COUNTER_COUNT]; // log_*, segments_re*: keeper; others: owner
