@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -51,7 +50,7 @@ static int entry_read(int dir_fd, const char *name, struct wal_segment_file *ret
 	if (!S_ISREG(st.st_mode))
 		return 0;
 
-	snprintf(ret->name, sizeof(ret->name), "%s", name);
+	memcpy(ret->name, name, SEQ_DIGITS + sizeof(".arrows"));
 	ret->size = (uint64_t)st.st_size;
 	return 1;
 }

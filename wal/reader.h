@@ -35,6 +35,9 @@ int wal_reader_open(
 
 // The next block. 1: *ret valid until the next call; 0: end of what may be read now (call again
 // after wal_reader_set_limit() or when the file has grown); negative errno with wal_reader_why().
+// -ESTALE: retention has taken rows away before they were read, the segment's file perhaps recycled
+// under the reader; why says which seqs, and the next call goes on with the oldest there is.
+// -EBADMSG: a block that doesn't fit; the reader stays in front of it.
 int wal_reader_next(struct wal_reader *reader, struct wal_block_view *ret);
 
 void wal_reader_set_limit(struct wal_reader *reader, struct wal_limit limit);

@@ -22,11 +22,13 @@ struct wal_tail {
 // Finds the end of the log and cuts a torn tail: truncate, flush, directory sync. Changes nothing
 // when it returns an error. See wal_open() for errors and 'why'.
 //
-// The last segment is verified from its begin, and the one before it too unless a good block of the
-// last says that all before it was durable. A file without a valid first page, as the newest file,
-// is a segment never begun: it is removed. At the first bad place the log is looked at up to
-// WAL_LOOKAHEAD_MAX further (over the following segments too): a good block there whose durable_seq
-// is above the missing seq makes it damage.
+// The last segment is verified from its begin. So are those before it in the same run that no good
+// block of a later one says to be durable, and, when no end-of-stream page closes the last, the one
+// before it. A file without a valid first page, as the newest file, is a segment never begun: it is
+// removed. So is a newest segment without a block: the next one begins with the same seq and has
+// its name. At the first bad place the log is looked at up to WAL_LOOKAHEAD_MAX further (over the
+// following segments too): a good block there whose durable_seq is above the missing seq makes it
+// damage.
 int wal_recover(const char *dir, unsigned partition, struct wal_tail *ret, char *why);
 
 struct wal_verify_report {
@@ -48,12 +50,15 @@ int wal_verify(const char *dir, struct wal_limit limit, struct wal_verify_report
 // Mends damage that wal_recover() refused: everything from the bad place to the end of that segment
 // goes into <dir>/quarantine/, both as raw bytes (NAME-OFFSET.raw) and, behind a schema page, the
 // blocks in it that are intact (NAME-OFFSET.arrows, readable as Arrow). Later segments stay. The
-// report's next_seq and gap_from say where the log goes on. Nothing is deleted.
+// segment then ends in a struct wal_segment_end that says where the log goes on. A segment without
+// a usable schema page goes there whole (offset 0).
 struct wal_repair_report {
 	char file[40];
 	uint64_t offset;
 	uint64_t quarantined_bytes;
 	uint64_t intact_blocks, intact_rows; // saved as Arrow in quarantine
 	uint64_t lost_from, lost_to;         // seqs no longer in the log: [from, to)
+	char quarantine[300];                // the directory
 };
+// One damaged place a call, the first; file "" when there was none.
 int wal_repair(const char *dir, struct wal_repair_report *ret, char *why);

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "tests/unit/wal/logbuilder.h"
+#include "wal/recover.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static const struct wal_limit no_limit = {.segment_first = UINT64_MAX};
+
+static int setup(void **state)
+{
+	struct logbuilder *lb = malloc(sizeof(*lb));
+
+	lb_init(lb);
+	*state = lb;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	lb_done(*state);
+	free(*state);
+	return 0;
+}
+
+static struct wal_verify_report verified(const struct logbuilder *lb, struct wal_limit limit)
+{
+	struct wal_verify_report report;
+	uint64_t before = lb_digest(lb);
+	int r = wal_verify(lb->dir, limit, &report, NULL, NULL);
+
+	if (r < 0)
+		print_message("%s\n", report.why);
+	assert_int_equal(r, 0);
+	assert_true(lb_digest(lb) == before);
+	return report;
+}
+
+// Three segments of two blocks, the last one open.
+static void build(struct logbuilder *lb, char names[3][40])
+{
+	for (unsigned i = 0; i < 3; i++) {
+		lb->durable_seq = lb->seq;
+		lb_segment(lb);
+		memcpy(names[i], lb->name, 40);
+		lb_block(lb, 10, WAL_FLAG_SEALED);
+		lb->durable_seq = lb->seq;
+		lb_block(lb, 5, 0);
+		if (i < 2)
+			lb_eos(lb);
+	}
+}
+
+static void a_whole_log_is_counted(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_verify_report report;
+	char names[3][40];
+
+	build(lb, names);
+	report = verified(lb, no_limit);
+	assert_false(report.torn || report.damaged);
+	assert_int_equal(report.segments, 3);
+	assert_int_equal(report.blocks, 6);
+	assert_int_equal(report.rows, 45);
+	assert_int_equal(report.batches, 6);
+	assert_int_equal(report.first_seq, 0);
+	assert_int_equal(report.next_seq, 45);
+}
+
+static void an_empty_directory_is_no_damage(void **state)
+{
+	struct wal_verify_report report = verified(*state, no_limit);
+
+	assert_false(report.torn || report.damaged);
+	assert_int_equal(report.segments, 0);
+}
+
+static void damage_in_an_old_segment_is_found(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_verify_report report;
+	char names[3][40];
+
+	build(lb, names);
+	lb_flip(lb, names[1], WAL_SCHEMA_BYTES + 1000);
+	report = verified(lb, no_limit);
+	assert_true(report.damaged);
+	assert_false(report.torn);
+	assert_string_equal(report.file, names[1]);
+	assert_int_equal(report.offset, WAL_SCHEMA_BYTES);
+	assert_int_equal(report.seq, 15);
+	assert_non_null(strstr(report.why, "log repair --yes"));
+}
+
+static void a_torn_tail_is_no_damage(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_verify_report report;
+	char names[3][40];
+
+	build(lb, names);
+	lb_flip(lb, names[2], lb->last + 1000);
+	report = verified(lb, no_limit);
+	assert_true(report.torn);
+	assert_false(report.damaged);
+	assert_int_equal(report.next_seq, 40);
+}
+
+static void bad_blocks_below_the_durable_position_are_damage(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_verify_report report;
+	struct wal_limit limit;
+	char names[3][40];
+
+	build(lb, names);
+	limit = (struct wal_limit){.segment_first = 30, .offset = lb->offset};
+	assert_false(verified(lb, limit).damaged);
+	lb_flip(lb, names[2], lb->last + 1000);
+	report = verified(lb, limit);
+	assert_true(report.damaged);
+	assert_int_equal(report.offset, lb->last);
+}
+
+static void zeros_below_the_durable_position_are_damage(void **state)
+{
+	struct logbuilder *lb = *state;
+	char names[3][40];
+
+	build(lb, names);
+	assert_true(verified(lb, (struct wal_limit){30, lb->offset + WAL_PAGE}).damaged);
+}
+
+static void what_a_writer_does_beyond_the_durable_position_is_not_judged(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_verify_report report;
+	char names[3][40];
+	uint64_t durable;
+
+	build(lb, names);
+	durable = lb->offset;
+	lb_block(lb, 10, 0);
+	lb_flip(lb, names[2], lb->last + 1000);
+	report = verified(lb, (struct wal_limit){30, durable});
+	assert_false(report.torn || report.damaged);
+	assert_int_equal(report.next_seq, 45);
+
+	// A segment that is begun and not durable yet.
+	lb_zero(lb, names[2], 0, WAL_SCHEMA_BYTES);
+	report = verified(lb, (struct wal_limit){30, 0});
+	assert_false(report.torn || report.damaged);
+	assert_int_equal(report.next_seq, 30);
+}
+
+static void a_missing_segment_is_damage(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_verify_report report;
+	char names[3][40];
+
+	build(lb, names);
+	lb_remove(lb, names[1]);
+	report = verified(lb, no_limit);
+	assert_true(report.damaged);
+	assert_int_equal(report.seq, 15);
+}
+
+static void a_segment_of_an_earlier_start_behind_a_later_one_is_damage(void **state)
+{
+	struct logbuilder *lb = *state;
+	char names[3][40];
+
+	lb->generation = 2;
+	build(lb, names);
+	lb->generation = 1;
+	lb_segment(lb);
+	lb_block(lb, 10, 0);
+	assert_true(verified(lb, no_limit).damaged);
+}
+
+static void rows_that_are_there_twice_are_damage(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_verify_report report;
+	char names[3][40];
+
+	build(lb, names);
+	lb->seq = 40;
+	lb_segment(lb);
+	lb_block(lb, 10, 0);
+	report = verified(lb, no_limit);
+	assert_true(report.damaged);
+	assert_int_equal(report.offset, 0);
+	assert_string_equal(report.file, lb->name);
+}
+
+static void a_torn_segment_in_front_of_a_later_start_is_damage(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_verify_report report;
+	uint64_t bad;
+
+	lb_segment(lb);
+	bad = lb_block(lb, 10, WAL_FLAG_SEALED);
+	lb_flip(lb, lb->name, bad + 1000);
+	lb_truncate(lb, lb->name, lb->offset);
+	lb->generation = 2;
+	lb_segment(lb);
+	report = verified(lb, no_limit);
+	assert_true(report.damaged);
+	assert_non_null(strstr(report.why, "later start"));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+	const struct CMUnitTest tests[] = {
+		TEST(a_whole_log_is_counted),
+		TEST(an_empty_directory_is_no_damage),
+		TEST(damage_in_an_old_segment_is_found),
+		TEST(a_torn_tail_is_no_damage),
+		TEST(bad_blocks_below_the_durable_position_are_damage),
+		TEST(zeros_below_the_durable_position_are_damage),
+		TEST(what_a_writer_does_beyond_the_durable_position_is_not_judged),
+		TEST(a_missing_segment_is_damage),
+		TEST(a_segment_of_an_earlier_start_behind_a_later_one_is_damage),
+		TEST(rows_that_are_there_twice_are_damage),
+		TEST(a_torn_segment_in_front_of_a_later_start_is_damage),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "wal/recover.h"
+
+#include "common/file.h"
+#include "wal/survey.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+// Whether a segment proves that everything before it was durable.
+static bool proves_before(const struct wal_segment *segment)
+{
+	return segment->has_end || segment->durable_seq >= segment->header.first_seq;
+}
+
+// Walks from the newest segment back as far as a crash can have reached: through the segments of
+// the last run that no later block knows to be durable. A segment that a crash left open is walked
+// with the one before, whose end-of-stream page may have been in flight. *ret_first: the oldest
+// walked.
+static int walk_back(struct wal_survey *survey, unsigned *ret_first)
+{
+	unsigned i = survey->count;
+	bool open = false;
+
+	while (i > 0) {
+		struct wal_segment *segment = &survey->segments[--i];
+		int r = wal_survey_walk(survey, i);
+
+		if (r < 0)
+			return r;
+		*ret_first = i;
+		if (segment->header_error) {
+			open = true;
+			continue;
+		}
+		if (i > 0 && !survey->segments[i - 1].header_error &&
+			survey->segments[i - 1].header.generation < segment->header.generation)
+			return 0;
+		if (proves_before(segment) && (open || segment->stop == WAL_STEP_EOS))
+			return 0;
+		open = true;
+	}
+	return 0;
+}
+
+static int remove_file(const struct wal_survey *survey, unsigned index)
+{
+	char path[PATH_MAX];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", survey->dir,
+		    survey->segments[index].file.name) >= sizeof(path))
+		return -ENAMETOOLONG;
+	return unlink(path) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+// Everything that is kept must be on the disk before the writer calls any of it durable: after a
+// killed process it may be no further than a cache.
+static int flush_segment(const struct wal_survey *survey, unsigned index, uint64_t size)
+{
+	int fd, r = 0;
+
+	fd = wal_survey_file(survey, index, O_RDWR);
+	if (fd < 0)
+		return fd;
+	if (size < survey->segments[index].file.size && ftruncate(fd, (off_t)size) < 0)
+		r = -errno;
+#ifndef MUTANT_RECOVERY_NO_FLUSH
+	if (r == 0 && fdatasync(fd) < 0)
+		r = -errno;
+#endif
+	close(fd);
+	return r;
+}
+
+// A segment without an end-of-stream page is cut behind its last good block, or what a recycled
+// file held before would follow it in the Arrow stream. A closed one keeps its size, to be
+// recycled.
+static uint64_t cut_at(const struct wal_segment *segment)
+{
+	return segment->stop == WAL_STEP_EOS ? segment->file.size : segment->end;
+}
+
+static int cut(
+	const struct wal_survey *survey, unsigned first, const struct wal_judgement *judgement)
+{
+	const struct wal_segment *last = &survey->segments[judgement->index];
+	unsigned count = survey->count + survey->unbegun;
+	int r = 0;
+
+	for (unsigned i = count; r == 0 && i > judgement->index + 1; i--)
+		r = remove_file(survey, i - 1);
+	for (unsigned i = first; r == 0 && i <= judgement->index; i++)
+		r = flush_segment(survey, i, cut_at(&survey->segments[i]));
+	if (r == 0 && last->blocks == 0 && !last->has_end)
+		r = remove_file(survey, judgement->index);
+	return r;
+}
+
+static void report(const struct wal_survey *survey, const struct wal_judgement *judgement,
+	struct wal_tail *ret)
+{
+	const struct wal_segment *last = &survey->segments[judgement->index];
+	struct wal_recovery *recovery = &ret->report;
+	unsigned torn = judgement->state == LOG_TORN ? judgement->index : survey->count;
+
+	recovery->log_id = last->header.log_id;
+	for (unsigned i = 0; i < survey->count; i++)
+		if (!survey->segments[i].header_error &&
+			survey->segments[i].header.generation >= recovery->generation)
+			recovery->generation = survey->segments[i].header.generation + 1;
+	recovery->next_seq = judgement->next_seq;
+	recovery->next_batch = judgement->next_batch;
+	recovery->verified_bytes = survey->walked_bytes;
+	recovery->cut_bytes = judgement->tail_bytes;
+	recovery->cut_intact_blocks = judgement->intact_blocks;
+	recovery->cut_intact_rows = judgement->intact_rows;
+	if (judgement->state == LOG_TORN || judgement->tail_bytes > 0)
+		snprintf(recovery->cut_file, sizeof(recovery->cut_file), "%s",
+			survey->segments[torn].file.name);
+	ret->gap_from = judgement->gap_from;
+}
+
+static int begin_new(const struct wal_survey *survey, struct wal_tail *ret)
+{
+	int r = survey->unbegun ? remove_file(survey, 0) : 0;
+
+	if (r == 0)
+		r = file_sync_dir(survey->dir);
+	if (r == 0)
+		r = wal_id_random(&ret->report.log_id);
+	ret->report.created = true;
+	ret->report.generation = 1;
+	return r;
+}
+
+static int recover(struct wal_survey *survey, struct wal_tail *ret)
+{
+	struct wal_judgement judgement;
+	unsigned first = 0;
+	int r;
+
+	r = walk_back(survey, &first);
+	if (r < 0)
+		return r;
+	r = survey->count > 0 ? wal_survey_judge(survey, first, WAL_LOOKAHEAD_MAX, &judgement) : 0;
+	if (r < 0)
+		return r;
+	if (survey->count == 0)
+		return begin_new(survey, ret);
+	if (judgement.state == LOG_DAMAGED) {
+		wal_survey_explain(survey, &judgement);
+		return -EBADMSG;
+	}
+
+	r = cut(survey, first, &judgement);
+	if (r == 0)
+		r = file_sync_dir(survey->dir);
+	if (r < 0)
+		snprintf(survey->why, 512, "%s: can't be cut at its end: %s", survey->dir,
+			strerror(-r));
+	else
+		report(survey, &judgement, ret);
+	return r;
+}
+
+int wal_recover(const char *dir, unsigned partition, struct wal_tail *ret, char *why)
+{
+	struct wal_survey survey = {.dir = dir, .why = why};
+	struct wal_tail tail = {0};
+	int r;
+
+	why[0] = '\0';
+	r = wal_survey_load(
+		&survey, (int)partition, (struct wal_limit){.segment_first = UINT64_MAX});
+	if (r == 0)
+		r = recover(&survey, &tail);
+	if (r < 0 && why[0] == '\0')
+		snprintf(why, 512, "%s: %s", dir, strerror(-r));
+	if (r == 0)
+		*ret = tail;
+	wal_survey_free(&survey);
+	return r;
+}

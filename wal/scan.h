@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// Walking a segment block by block, and looking for blocks beyond a place where that is no longer
+// possible. Shared by reader, recovery, verification and repair; not for others.
+
+#include "wal/format.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Bytes of a file in one buffer, read ahead in big steps. No byte at or beyond 'limit' is read, so
+// none can be held that a writer still changes.
+struct wal_window {
+	int fd; // not owned
+	uint64_t limit;
+	uint64_t at; // file offset of buf[0]
+	size_t len, room;
+	uint8_t *buf;
+};
+
+void wal_window_init(struct wal_window *window, int fd, uint64_t limit);
+void wal_window_free(struct wal_window *window);
+
+// Bytes from 'offset', 'want' of them or as many as there are up to the limit and the end of the
+// file. *ret is valid until the next call. Offsets that are multiples of a page give aligned memory
+// as long as all are.
+int wal_window_get(struct wal_window *window, uint64_t offset, size_t want, const uint8_t **ret,
+	size_t *ret_len);
+
+enum wal_step {
+	WAL_STEP_BLOCK,
+	WAL_STEP_EOS,  // end-of-stream page
+	WAL_STEP_EOF,  // the file, or what may be read of it, ends behind the last block
+	WAL_STEP_NONE, // zeros or foreign bytes
+	WAL_STEP_BAD,  // 'why' says what doesn't fit
+};
+
+// Blocks of one segment in order, with the chain of crc, seq and batch checked.
+struct wal_walk {
+	struct wal_window window;
+	struct wal_segment_header header;
+	uint64_t offset;   // of the next block
+	uint64_t next_seq; // that it must begin with
+	uint64_t batch;    // that it must belong to
+	uint32_t prev_crc; // that it must name
+	bool sealed;       // the block before sealed its batch, or there is none
+	uint64_t blocks, rows, batches;
+	uint64_t durable_seq; // the highest that a good block named
+	bool has_end;         // the end-of-stream page holds 'end'
+	struct wal_segment_end end;
+	char why[160];
+};
+
+// Reads the schema page of the file; its name says which seq it begins with. Errors of
+// wal_schema_parse(), with 'why'; wal_walk_close() is allowed after an error, and needed.
+int wal_walk_open(struct wal_walk *walk, int fd, uint64_t limit, uint64_t first_seq);
+void wal_walk_close(struct wal_walk *walk);
+
+// An enum wal_step, or a negative errno of reading. *ret is valid until the next call. After
+// anything but a block the next call tries the same place again, from the disk.
+int wal_walk_next(struct wal_walk *walk, struct wal_block_view *ret);
+
+// A block, or an end-of-stream page that names its segment, found beyond a bad place.
+struct wal_found {
+	uint64_t offset;
+	uint64_t end;
+	bool good;        // its CRC fits; else only its two ends agree about it
+	bool segment_end; // the fields below are then those of struct wal_segment_end
+	struct wal_id segment_id;
+	uint32_t generation;
+	uint32_t partition;
+	uint64_t first_seq;
+	uint64_t next_seq; // behind its rows
+	uint64_t batch;
+	uint64_t durable_seq; // every seq below was durable
+};
+
+struct wal_found_list {
+	struct wal_found *list;
+	unsigned count, room;
+};
+
+// Adds what lies in [from, to) of the segment. Without a segment (its schema page is damaged):
+// blocks under any segment_id. Blocks that lie inside another one, as a payload may, are left out.
+int wal_look_ahead(struct wal_found_list *list, int fd, const struct wal_segment_header *segment,
+	uint64_t from, uint64_t to);
+void wal_found_free(struct wal_found_list *list);

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "wal/survey.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WHY_BYTES 512
+
+int wal_survey_file(const struct wal_survey *survey, unsigned index, int flags)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", survey->dir,
+		    survey->segments[index].file.name) >= sizeof(path))
+		return -ENAMETOOLONG;
+	fd = open(path, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+// Reads the schema page anew. Errors of wal_walk_open(), or of opening the file.
+static int header_load(const struct wal_survey *survey, unsigned index,
+	struct wal_segment_header *ret, char *why, size_t why_len)
+{
+	struct wal_walk walk = {0};
+	int fd, r;
+
+	fd = wal_survey_file(survey, index, O_RDONLY);
+	if (fd < 0) {
+		snprintf(why, why_len, "can't be opened: %s", strerror(-fd));
+		return fd;
+	}
+	r = wal_walk_open(&walk, fd, WAL_SCHEMA_BYTES, survey->segments[index].file.first_seq);
+	*ret = walk.header;
+	snprintf(why, why_len, "%s", walk.why);
+	wal_walk_close(&walk);
+	close(fd);
+	return r;
+}
+
+// The header of segment 'index' against that of an earlier one.
+static int same_log(
+	const struct wal_survey *survey, const struct wal_segment *a, const struct wal_segment *b)
+{
+	char x[33], y[33];
+
+	if (wal_id_equal(&a->header.log_id, &b->header.log_id))
+		return 0;
+
+	wal_id_text(&a->header.log_id, x);
+	wal_id_text(&b->header.log_id, y);
+	snprintf(survey->why, WHY_BYTES,
+		"%s holds segments of two logs: %s is of %s, %s of %s; take the foreign ones away",
+		survey->dir, a->file.name, x, b->file.name, y);
+	return -EBADMSG;
+}
+
+static int right_partition(
+	const struct wal_survey *survey, const struct wal_segment *segment, int partition)
+{
+	if ((int)segment->header.partition == partition)
+		return 0;
+
+	snprintf(survey->why, WHY_BYTES, "%s/%s belongs to partition %u, not %d", survey->dir,
+		segment->file.name, segment->header.partition, partition);
+	return -EINVAL;
+}
+
+static int headers_load(struct wal_survey *survey, int partition)
+{
+	const struct wal_segment *known = NULL;
+
+	for (unsigned i = 0; i < survey->count; i++) {
+		struct wal_segment *segment = &survey->segments[i];
+		int r = header_load(
+			survey, i, &segment->header, segment->why, sizeof(segment->why));
+
+		segment->gone = r == -ENOENT;
+		segment->header_error = r;
+		if (r == -ENODATA || r == -EBADMSG || r == -ENOENT)
+			continue;
+		if (r < 0) {
+			snprintf(survey->why, WHY_BYTES, "%s/%s: %s", survey->dir,
+				segment->file.name, segment->why);
+			return r;
+		}
+
+		r = known ? same_log(survey, known, segment) : 0;
+		if (r == 0)
+			r = right_partition(survey, segment,
+				known && partition < 0 ? (int)known->header.partition
+				: partition < 0        ? (int)segment->header.partition
+						       : partition);
+		if (r < 0)
+			return r;
+		known = segment;
+	}
+	return 0;
+}
+
+static uint64_t limit_of(const struct wal_segment_file *file, struct wal_limit limit)
+{
+	return file->first_seq == limit.segment_first && limit.offset < file->size ? limit.offset
+										   : file->size;
+}
+
+int wal_survey_load(struct wal_survey *survey, int partition, struct wal_limit limit)
+{
+	struct wal_segment_file *files = NULL;
+	unsigned count;
+	int r;
+
+	survey->count = 0;
+	survey->segments = NULL;
+	survey->limited = limit.segment_first != UINT64_MAX;
+	r = wal_list_segments(survey->dir, &files, &count);
+	if (r < 0) {
+		snprintf(survey->why, WHY_BYTES, "%s: %s", survey->dir, strerror(-r));
+		return r;
+	}
+	survey->segments = calloc(count + 1, sizeof(*survey->segments));
+	if (survey->segments == NULL) {
+		r = -ENOMEM;
+		goto out;
+	}
+
+	for (unsigned i = 0; i < count && files[i].first_seq <= limit.segment_first; i++) {
+		if (files[i].first_seq == limit.segment_first && limit.offset <= WAL_SCHEMA_BYTES)
+			break;
+		survey->segments[i].file = files[i];
+		survey->segments[i].limit = limit_of(&files[i], limit);
+		survey->all_bytes += survey->segments[i].limit;
+		survey->count = i + 1;
+	}
+	r = headers_load(survey, partition);
+out:
+	free(files);
+	return r;
+}
+
+void wal_survey_free(struct wal_survey *survey)
+{
+	free(survey->segments);
+	survey->segments = NULL;
+	survey->count = 0;
+}
+
+static void walk_progress(struct wal_survey *survey, uint64_t done)
+{
+	if (survey->progress != NULL)
+		survey->progress(survey->walked_bytes + done, survey->all_bytes, survey->arg);
+}
+
+// Copies what a walk that has ended knows.
+static void walk_result(struct wal_segment *segment, const struct wal_walk *walk, int stop)
+{
+	segment->walked = true;
+	segment->stop = (enum wal_step)stop;
+	segment->end = walk->offset;
+	segment->end_seq = segment->next_seq = walk->next_seq;
+	segment->next_batch = walk->batch + (walk->blocks > 0);
+	segment->durable_seq = walk->durable_seq;
+	segment->blocks = walk->blocks;
+	segment->rows = walk->rows;
+	segment->batches = walk->batches + !walk->sealed;
+	segment->has_end = stop == WAL_STEP_EOS && walk->has_end;
+	if (segment->has_end) {
+		segment->next_seq = walk->end.next_seq;
+		segment->next_batch = walk->end.next_batch;
+	}
+	snprintf(segment->why, sizeof(segment->why), "%s", walk->why);
+}
+
+// Whether the file's name has become another segment's, or nobody's, since it was listed.
+static bool taken_away(const struct wal_survey *survey, unsigned index)
+{
+	struct wal_segment_header now;
+	char why[160];
+	int r = header_load(survey, index, &now, why, sizeof(why));
+
+	return r == -ENOENT || (r == 0 && !wal_id_equal(&now.segment_id,
+						  &survey->segments[index].header.segment_id));
+}
+
+int wal_survey_walk(struct wal_survey *survey, unsigned index)
+{
+	struct wal_segment *segment = &survey->segments[index];
+	struct wal_block_view view;
+	struct wal_walk walk = {0};
+	int fd, r;
+
+	if (segment->walked || segment->header_error)
+		return 0;
+	fd = wal_survey_file(survey, index, O_RDONLY);
+	if (fd == -ENOENT) {
+		segment->gone = true;
+		return 0;
+	}
+	if (fd < 0) {
+		snprintf(survey->why, WHY_BYTES, "%s/%s: %s", survey->dir, segment->file.name,
+			strerror(-fd));
+		return fd;
+	}
+
+	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+	r = wal_walk_open(&walk, fd, segment->limit, segment->file.first_seq);
+	while (r == 0 && (r = wal_walk_next(&walk, &view)) == WAL_STEP_BLOCK)
+		walk_progress(survey, walk.offset);
+	if (r > 0)
+		walk_result(segment, &walk, r);
+	if ((r == WAL_STEP_BAD || r == WAL_STEP_NONE || r < 0) && taken_away(survey, index))
+		segment->gone = true;
+	else if (r < 0)
+		snprintf(survey->why, WHY_BYTES, "%s/%s at offset %" PRIu64 ": %s", survey->dir,
+			segment->file.name, walk.offset, strerror(-r));
+	if (segment->gone)
+		r = 0;
+	survey->walked_bytes += segment->walked ? segment->end : 0;
+	wal_walk_close(&walk);
+	close(fd);
+	return r < 0 ? r : 0;
+}

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "wal/scan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define READ_AHEAD (2u << 20)
+
+void wal_window_init(struct wal_window *window, int fd, uint64_t limit)
+{
+	*window = (struct wal_window){.fd = fd, .limit = limit};
+}
+
+void wal_window_free(struct wal_window *window)
+{
+	free(window->buf);
+	window->buf = NULL;
+	window->len = window->room = 0;
+}
+
+static int make_room(struct wal_window *window, size_t want)
+{
+	size_t room = (want + READ_AHEAD - 1) / READ_AHEAD * READ_AHEAD;
+	uint8_t *buf;
+
+	if (room <= window->room)
+		return 0;
+
+	buf = aligned_alloc(WAL_PAGE, room);
+	if (buf == NULL)
+		return -ENOMEM;
+	if (window->len > 0)
+		memcpy(buf, window->buf, window->len);
+	free(window->buf);
+	window->buf = buf;
+	window->room = room;
+	return 0;
+}
+
+// Leaves in the buffer what it holds from 'offset' on, at its begin.
+static void slide(struct wal_window *window, uint64_t offset)
+{
+	uint64_t skip = offset - window->at; // huge when offset lies before
+
+	if (skip < window->len) {
+		window->len -= skip;
+		memmove(window->buf, window->buf + skip, window->len);
+	} else {
+		window->len = 0;
+	}
+	window->at = offset;
+}
+
+// Reads on until the buffer is full, the limit reached or the file at its end.
+static int fill(struct wal_window *window)
+{
+	while (window->len < window->room && window->at + window->len < window->limit) {
+		uint64_t left = window->limit - (window->at + window->len);
+		size_t space = window->room - window->len;
+		ssize_t n = pread(window->fd, window->buf + window->len,
+			left < space ? (size_t)left : space, (off_t)(window->at + window->len));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return 0;
+		window->len += (size_t)n;
+	}
+	return 0;
+}
+
+int wal_window_get(struct wal_window *window, uint64_t offset, size_t want, const uint8_t **ret,
+	size_t *ret_len)
+{
+	uint64_t skip = offset - window->at;
+	int r;
+
+	if (offset < window->at || skip > window->len || window->len - skip < want) {
+		slide(window, offset);
+		r = make_room(window, want);
+		if (r == 0)
+			r = fill(window);
+		if (r < 0)
+			return r;
+		skip = 0;
+	}
+	*ret = window->buf + skip;
+	*ret_len = window->len - skip < want ? window->len - skip : want;
+	return 0;
+}
