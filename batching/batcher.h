@@ -55,11 +55,6 @@ int batcher_attach(struct batcher *batcher);
 // it would go back.
 void batcher_set_time(struct batcher *batcher, int64_t real_ns);
 
-// Owner: appends one event. 0: it is in the open block, or was dropped under a counter of its own
-// (log full, partition failed, too large). -EAGAIN: every block is in flight; poll and offer it
-// again.
-int batcher_append(struct batcher *batcher, const struct event *event);
-
 // Owner: how many events of mean size could be appended at once without -EAGAIN; for back-pressure.
 uint32_t batcher_room(const struct batcher *batcher);
 
@@ -78,3 +73,6 @@ bool batcher_in_flight(const struct batcher *batcher);
 
 // Owner, at the end: submits, seals, waits until all is durable, detaches the log.
 int batcher_finish(struct batcher *batcher);
+
+// Owner: batcher_append(), inline.
+#include "batching/append.h"

@@ -113,6 +113,10 @@ int wal_open(struct wal **ret, const struct wal_options *options, struct wal_rec
 // Frees everything; after wal_detach() only. Control thread.
 void wal_close(struct wal *wal);
 
+// The durable position as a pair that belongs together: every byte below *offset of the segment
+// that begins with seq *segment_first, and every earlier segment, is durable. Any thread.
+void wal_durable_position(const struct wal *wal, uint64_t *segment_first, uint64_t *offset);
+
 const struct wal_state *wal_state(const struct wal *wal);
 const char *wal_io_name(const struct wal *wal);            // "io_uring", "pwrite"
 const struct hist *wal_commit_hist(const struct wal *wal); // ns from first event to durable

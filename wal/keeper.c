@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: BSD-3-Clause
+
+// The log's helper thread. It does everything that may wait for a file system: makes spares, gives
+// segments their names, syncs the directory, retires what retention lets go.
+
+#include "common/file.h"
+#include "common/logmsg.h"
+#include "wal/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define KEEPER_PERIOD_MS 200 // for retention by age and for a full disk that has room again
+
+static int64_t real_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void path_of(const struct wal *wal, const char *name, char *ret, size_t len)
+{
+	snprintf(ret, len, "%s/%s", wal->dir, name);
+}
+
+static void list_add(struct wal *wal, struct segment *s)
+{
+	if (wal->last)
+		wal->last->next = s;
+	else
+		wal->first = s;
+	wal->last = s;
+	wal->bytes += s->size;
+	counter_set(&wal->counters[WAL_log_bytes], wal->bytes);
+	counter_add(&wal->counters[WAL_log_segments], 1);
+}
+
+// The segments that recovery left: closed, and nobody's fd.
+static int adopt_files(struct wal *wal)
+{
+	struct wal_segment_file *files;
+	unsigned n;
+	int r = wal_list_segments(wal->dir, &files, &n);
+
+	if (r < 0)
+		return r;
+	for (unsigned i = 0; i < n; i++) {
+		struct segment *s = calloc(1, sizeof(*s));
+		char path[CONFIG_PATH_MAX + 64];
+		struct stat st;
+
+		if (!s) {
+			r = -ENOMEM;
+			break;
+		}
+		snprintf(s->name, sizeof(s->name), "%s", files[i].name);
+		path_of(wal, s->name, path, sizeof(path));
+		s->fd = -1;
+		s->first_seq = files[i].first_seq;
+		s->end_seq = i + 1 < n ? files[i + 1].first_seq : wal->next_seq;
+		s->size = files[i].size;
+		s->closed_at =
+			stat(path, &st) == 0 ? st.st_mtim.tv_sec * INT64_C(1000000000) : real_now();
+		s->named = s->finished = true;
+		list_add(wal, s);
+	}
+	free(files);
+
+	return r;
+}
+
+static void name_segment(struct wal *wal)
+{
+	struct segment *s = atomic_exchange(&wal->to_name, NULL);
+	char from[CONFIG_PATH_MAX + 64], to[CONFIG_PATH_MAX + 64];
+	int r;
+
+	if (!s)
+		return;
+	path_of(wal, WAL_SPARE_NAME, from, sizeof(from));
+	path_of(wal, s->name, to, sizeof(to));
+	r = rename(from, to) < 0 ? -errno : file_sync_dir(wal->dir);
+	if (r < 0) {
+		wal_fail(wal, r);
+		return;
+	}
+	list_add(wal, s);
+	atomic_store_explicit(&s->named, true, memory_order_release);
+}
+
+static void close_finished(struct wal *wal)
+{
+	for (struct segment *s = wal->first; s; s = s->next) {
+		if (s->fd < 0 || !atomic_load(&s->finished))
+			continue;
+		close(s->fd);
+		s->fd = -1;
+		s->closed_at = real_now();
+	}
+}
+
+// Removes the oldest segment from the log: its file becomes the next spare when there is none and
+// it has the size, else it is unlinked.
+static int retire_first(struct wal *wal)
+{
+	struct segment *s = wal->first;
+	char path[CONFIG_PATH_MAX + 64], spare[CONFIG_PATH_MAX + 64];
+	bool recycle = !wal->can_recycle && !atomic_load(&wal->spare) &&
+		       s->size == wal->options.log.segment_bytes;
+	int r;
+
+	path_of(wal, s->name, path, sizeof(path));
+	path_of(wal, WAL_SPARE_NAME, spare, sizeof(spare));
+	r = recycle ? rename(path, spare) : unlink(path);
+	if (r < 0 && errno != ENOENT)
+		return -errno;
+	r = file_sync_dir(wal->dir);
+	if (r < 0)
+		return r;
+
+	wal->can_recycle = wal->can_recycle || recycle;
+	wal->first = s->next;
+	wal->bytes -= s->size;
+	counter_set(&wal->counters[WAL_log_bytes], wal->bytes);
+	counter_set(&wal->counters[WAL_log_segments], wal->counters[WAL_log_segments] - 1);
+	counter_add(&wal->counters[WAL_segments_retired], 1);
+	free(s);
+
+	return 0;
+}
+
+static bool due(const struct wal *wal, const struct segment *s)
+{
+	const struct config_log *log = &wal->options.log;
+
+	// Never the newest, nor one whose last rows are not durable yet.
+	if (!s->next || s->fd >= 0)
+		return false;
+	// The segment being filled and its spare count: what the log takes stays below the bound.
+	if (log->retain_bytes && wal->bytes + log->segment_bytes > log->retain_bytes)
+		return true;
+
+	return log->retain_age_ns && real_now() - s->closed_at > (int64_t)log->retain_age_ns;
+}
+
+static void retain(struct wal *wal)
+{
+	while (wal->first && due(wal, wal->first)) {
+		int r = retire_first(wal);
+
+		if (r < 0) {
+			log_warn("partition %u: cannot retire %s: %s", wal->options.partition,
+				wal->first->name, strerror(-r));
+			return;
+		}
+	}
+}
+
+static void make_spare(struct wal *wal)
+{
+	struct segment *s;
+	int r = 0;
+
+	if (atomic_load(&wal->spare) || atomic_load(&wal->state.failed))
+		return;
+	s = wal_spare_make(wal, &r);
+	if (!s && r != wal->spare_error)
+		log_warn(
+			"partition %u: no new segment of %llu MiB in %s: %s; events are refused or "
+			"dropped until there is room",
+			wal->options.partition,
+			(unsigned long long)(wal->options.log.segment_bytes >> 20), wal->dir,
+			strerror(-r));
+	if (s && wal->spare_error)
+		log_notice("partition %u: there is room for a new segment again",
+			wal->options.partition);
+	wal->spare_error = r;
+	atomic_store(&wal->state.full, s == NULL);
+	if (s)
+		atomic_store_explicit(&wal->spare, s, memory_order_release);
+}
+
+static void *keeper(void *arg)
+{
+	struct wal *wal = arg;
+	struct pollfd wake = {.fd = wal->wake_fd, .events = POLLIN};
+	uint64_t drained;
+
+	while (!atomic_load(&wal->stop)) {
+		name_segment(wal);
+		close_finished(wal);
+		retain(wal);
+		make_spare(wal);
+		// A segment may have been taken while the spare was made.
+		if (atomic_load(&wal->to_name))
+			continue;
+		poll(&wake, 1, KEEPER_PERIOD_MS);
+		if (read(wal->wake_fd, &drained, sizeof(drained)) < 0 && errno != EAGAIN)
+			log_warn("eventfd: %s", strerror(errno));
+	}
+	name_segment(wal);
+	close_finished(wal);
+
+	return NULL;
+}
+
+void wal_keeper_wake(struct wal *wal)
+{
+	uint64_t one = 1;
+
+	// Fails only when the counter is full, and then the keeper is awake.
+	if (write(wal->wake_fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+int wal_keeper_start(struct wal *wal)
+{
+	sigset_t all, old;
+	int r = adopt_files(wal);
+
+	if (r < 0)
+		return r;
+	// Signals are the control thread's.
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	r = -pthread_create(&wal->keeper, NULL, keeper, wal);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	wal->keeper_runs = r == 0;
+	if (r == 0)
+		pthread_setname_np(wal->keeper, "wal-keeper");
+
+	return r;
+}
+
+static void free_segment(struct segment *s)
+{
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s);
+}
+
+void wal_keeper_stop(struct wal *wal)
+{
+	struct segment *spare;
+
+	if (wal->keeper_runs) {
+		atomic_store(&wal->stop, true);
+		wal_keeper_wake(wal);
+		pthread_join(wal->keeper, NULL);
+	}
+	while (wal->first) {
+		struct segment *next = wal->first->next;
+
+		free_segment(wal->first);
+		wal->first = next;
+	}
+	spare = atomic_exchange(&wal->spare, NULL);
+	if (spare)
+		free_segment(spare);
+}
