@@ -101,7 +101,8 @@ static void name_segment(struct wal *wal)
 
 static void close_finished(struct wal *wal)
 {
-	for (struct segment *s = wal->first; s; s = s->next) {
+	// Not the newest: wal_detach() still truncates it.
+	for (struct segment *s = wal->first; s && s->next; s = s->next) {
 		if (s->fd < 0 || !atomic_load(&s->finished))
 			continue;
 		close(s->fd);

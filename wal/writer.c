@@ -100,9 +100,20 @@ static int begin_segment(struct wal *wal)
 	return enqueue(wal, &p);
 }
 
-static int end_segment(struct wal *wal)
+// The end-of-stream page behind the last block. Signed only when every block before is durable:
+// then a bad block found before it is damage, whatever else is there.
+static int end_segment(struct wal *wal, bool all_durable)
 {
 	struct segment *s = wal->current;
+	struct wal_segment_end end = {
+		.segment_id = s->id,
+		.file_offset = s->offset,
+		.generation = wal->generation,
+		.partition = wal->options.partition,
+		.end_seq = wal->next_seq,
+		.next_seq = wal->next_seq,
+		.next_batch = wal->next_batch,
+	};
 	struct pending p = {.kind = WRITE_EOS,
 		.segment = s,
 		.len = WAL_PAGE,
@@ -110,7 +121,10 @@ static int end_segment(struct wal *wal)
 		.end_seq = wal->next_seq};
 
 	p.buf = ctl_buffer(wal, &p.slot);
-	wal_eos_compose(p.buf);
+	if (all_durable)
+		wal_end_compose(p.buf, &end);
+	else
+		wal_eos_compose(p.buf);
 	s->offset += WAL_PAGE;
 	s->end_seq = wal->next_seq;
 	s->closed = true;
@@ -226,7 +240,7 @@ static int submit_block(struct wal *wal, struct pending *p, const struct wal_fil
 
 	r = enqueue(wal, p);
 	if (r == 0 && !fits(wal, wal->current))
-		r = end_segment(wal);
+		r = end_segment(wal, false);
 
 	return r;
 }
@@ -316,7 +330,7 @@ int wal_detach(struct wal *wal)
 	int r = drain(wal);
 
 	if (r == 0 && s && !s->closed) {
-		r = end_segment(wal);
+		r = end_segment(wal, true);
 		if (r == 0)
 			r = drain(wal);
 		if (r == 0 && (ftruncate(s->fd, (off_t)s->offset) < 0 || fdatasync(s->fd) < 0))
