@@ -120,7 +120,7 @@ class Builder:
         if run_logged(configure, log, env) != 0:
             return log
         # Unit tests are not built by default.
-        tests = ninja_targets(directory, r"^[^ ]*_test: ")
+        tests = ninja_targets(directory, r"^tests/[^ ]*_test: ")
         if run_logged(["ninja", "-C", str(directory), "all", *tests], log, env) != 0:
             return log
         return None
