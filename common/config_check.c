@@ -143,17 +143,23 @@ static void check_listener_pair(const struct checking *c, unsigned i, unsigned j
 			j, i, b->udp_port);
 }
 
+// Said unless the list was refused already because it is none.
+static void check_any(const struct checking *c, const char *list, unsigned count)
+{
+	const struct config_node *node = value_or_null(node_get(c->root, list));
+	bool refused = node != NULL && node->kind != NODE_LIST && !node->null;
+
+	if (count == 0 && !refused)
+		problem_add(c->problems, line_of(c, NULL, list), c->root == NULL,
+			"%s: there must be at least one", list);
+}
+
 static void check_lists(const struct checking *c)
 {
 	const struct config *config = c->config;
-	bool warning = c->root == NULL; // the bare defaults
 
-	if (config->port_count == 0)
-		problem_add(c->problems, line_of(c, NULL, "ports"), warning,
-			"ports: there must be at least one");
-	if (config->listener_count == 0)
-		problem_add(c->problems, line_of(c, NULL, "listeners"), warning,
-			"listeners: there must be at least one");
+	check_any(c, "ports", config->port_count);
+	check_any(c, "listeners", config->listener_count);
 	for (unsigned j = 1; j < config->port_count; j++)
 		for (unsigned i = 0; i < j; i++)
 			check_port_pair(c, i, j);

@@ -58,11 +58,8 @@ static const char *key_name(const void *arg, unsigned i)
 static void report_unknown(const struct config_key *keys, const struct config_node *node,
 	const char *prefix, struct config_problems *problems)
 {
-	const char *meant = NULL;
+	const char *meant = word_closest(node->name, key_name, keys);
 
-	// Behind the last that is kept, nobody reads what was meant.
-	if (problems->count < PROBLEMS_MAX)
-		meant = word_closest(node->name, key_name, keys);
 	if (meant != NULL) {
 		problem_add(problems, node->line, false, "%s%.60s: unknown key; did you mean '%s'?",
 			prefix, node->name, meant);

@@ -17,6 +17,7 @@ struct builder {
 	struct config_node *stack[YAML_DEPTH_MAX]; // open lists and maps
 	unsigned depth;
 	char *key; // of the map on top: its value comes next
+	unsigned key_line;
 	unsigned documents;
 };
 
@@ -55,7 +56,7 @@ static int add_node(
 	if (node == NULL)
 		return -ENOMEM;
 	node->kind = kind;
-	node->line = line_of(event);
+	node->line = b->key != NULL ? b->key_line : line_of(event);
 	node->name = b->key;
 	b->key = NULL;
 	if (b->end != NULL)
@@ -140,6 +141,7 @@ static int take_scalar(struct builder *b, const yaml_event_t *event)
 		return -ENOMEM;
 	if (is_key) {
 		b->key = copy;
+		b->key_line = line_of(event);
 		return event->data.scalar.anchor == NULL
 			       ? 0
 			       : fail(b, event, "an anchor on a key means nothing here");
@@ -199,15 +201,24 @@ static int take_event(struct builder *b, const yaml_event_t *event)
 	}
 }
 
-static int parser_failure(const yaml_parser_t *parser, struct yaml_problem *problem)
+// The reader, which looks at bytes before there are lines, gives an offset only.
+static unsigned failure_line(const yaml_parser_t *parser, const char *text, size_t len)
 {
-	size_t line = parser->problem_mark.line;
+	unsigned line = 1;
 
+	if (parser->error != YAML_READER_ERROR)
+		return (unsigned)parser->problem_mark.line + 1;
+	for (size_t i = 0; i < len && i < parser->problem_offset; i++)
+		line += text[i] == '\n';
+	return line;
+}
+
+static int parser_failure(
+	const yaml_parser_t *parser, const char *text, size_t len, struct yaml_problem *problem)
+{
 	if (parser->error == YAML_MEMORY_ERROR)
 		return -ENOMEM;
-	problem->line = (unsigned)line + 1;
-	if (parser->error == YAML_READER_ERROR)
-		problem->line = (unsigned)parser->mark.line + 1;
+	problem->line = failure_line(parser, text, len);
 	snprintf(problem->text, sizeof(problem->text), "not YAML: %s%s%s",
 		parser->problem != NULL ? parser->problem : "unreadable",
 		parser->context != NULL ? ", " : "",
@@ -232,7 +243,7 @@ int config_tree_read(
 		yaml_event_t event;
 
 		if (!yaml_parser_parse(&parser, &event)) {
-			rc = parser_failure(&parser, problem);
+			rc = parser_failure(&parser, text, len, problem);
 			break;
 		}
 		rc = take_event(&b, &event);

@@ -14,7 +14,7 @@ enum node_kind { NODE_SCALAR, NODE_LIST, NODE_MAP };
 
 struct config_node {
 	enum node_kind kind;
-	unsigned line; // 1-based
+	unsigned line; // 1-based; in a map that of the key
 	char *text;    // scalar: its value, without zero bytes inside
 	bool null;     // scalar: written as nothing, "~" or "null"
 	char *name;    // in a map: the key it stands under
