@@ -44,10 +44,10 @@ static int start_eal(const char *device, const char *cpu, bool no_huge)
 		lcores,
 		vdev,
 		(char *)"--no-pci",
-		(char *)"--in-memory",
 		(char *)"--no-telemetry",
 		(char *)"--log-level=error",
-		no_huge ? (char *)"--no-huge" : (char *)"--single-file-segments",
+		no_huge ? (char *)"--no-huge" : (char *)"--in-memory",
+		no_huge ? (char *)"--no-shconf" : (char *)"--single-file-segments",
 		(char *)"-m256",
 	};
 

@@ -217,17 +217,18 @@ static int start_eal(const struct send_port_options *options, char *why)
 	argv[argc++] = (char *)"millrace-send";
 	argv[argc++] = lcores;
 	argv[argc++] = device;
-	// Leaves no file behind, not even killed.
-	argv[argc++] = (char *)"--in-memory";
 	argv[argc++] = (char *)"--no-telemetry";
 	argv[argc++] = (char *)"--log-level=error";
 	argv[argc++] = (char *)"--log-level=pmd.net.memif:critical";
 	if (is_vdev(options->device))
 		argv[argc++] = (char *)"--no-pci";
+	// Either way no file is left behind, not even by a sender that was killed.
 	if (options->no_huge) {
+		argv[argc++] = (char *)"--no-shconf";
 		argv[argc++] = (char *)"--no-huge";
 		argv[argc++] = (char *)"-m256";
 	} else {
+		argv[argc++] = (char *)"--in-memory";
 		// What zero-copy memif wants to have.
 		argv[argc++] = (char *)"--single-file-segments";
 	}
