@@ -112,7 +112,8 @@ static int end_segment(struct wal *wal, bool all_durable)
 		.partition = wal->options.partition,
 		.end_seq = wal->next_seq,
 		.next_seq = wal->next_seq,
-		.next_batch = wal->next_batch,
+		// A batch that is still open ends with its segment.
+		.next_batch = wal->next_batch + (wal->open_batch.blocks > 0),
 	};
 	struct pending p = {.kind = WRITE_EOS,
 		.segment = s,
