@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// Everything that carries packets: ports, lcores, the rings between them, and the partitions that
+// they append to. Built and taken down by the control thread; in between each lcore owns its own
+// struct lcore and the batchers of its partitions.
+//
+//	rx queue ─▶ lcore (polls it) ─┬─ partition it owns: appended at once
+//	                              └─ ring (lcore, partition) ─▶ lcore that owns it: appended
+
+#include "common/config.h"
+#include "common/counters.h"
+#include "dataplane/packet.h"
+#include "dataplane/plan.h"
+#include "dataplane/port.h"
+#include "wal/wal.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct batcher;
+struct rte_mbuf;
+struct rte_ring;
+
+struct partition {
+	unsigned number;
+	unsigned lcore; // of the plan; owner of batcher
+	struct wal *wal;
+	struct batcher *batcher;
+	struct wal_recovery recovery;
+	int64_t time; // received_at set last; owner
+};
+
+// One rx queue, as the lcore that polls it sees it.
+struct rx_queue {
+	struct port *port;
+	uint16_t port_id;
+	uint16_t queue;
+	int tx_queue;        // of this lcore on that port, -1: none
+	int fixed_partition; // the device keeps flows on queues: all go there; -1: by hash
+	bool one_pool;       // every mbuf comes from the port's pool
+};
+
+#define LCORE_COUNTERS(X) \
+	X(rx_packets, TOTAL, PKT_IN, "packets taken off the rx queues") \
+	X(rx_bursts, TOTAL, NONE, "polls that brought packets") \
+	X(rx_empty, TOTAL, NONE, "polls that brought none") \
+	X(datagrams, TOTAL, PKT_TAKEN, "datagrams whose events were handed to a partition") \
+	X(answers, TOTAL, PKT_TAKEN, "inquiries answered (ARP, ND, echo)") \
+	X(steered, TOTAL, NONE, "datagrams passed on to another lcore") \
+	X(held_packets, GAUGE, PKT_FLIGHT, "packets of the burst in hand") \
+	X(busy_cycles, TOTAL, NONE, "TSC cycles of rounds that found work") \
+	X(idle_cycles, TOTAL, NONE, "TSC cycles of rounds that found none, sleep included") \
+	X(yields, TOTAL, NONE, "times that the CPU was yielded") \
+	X(sleeps, TOTAL, NONE, "times that the lcore slept") \
+	X(burst_1, TOTAL, NONE, "bursts of 1 packet") \
+	X(burst_2_7, TOTAL, NONE, "bursts of 2 to 7 packets") \
+	X(burst_8_15, TOTAL, NONE, "bursts of 8 to 15 packets") \
+	X(burst_16_31, TOTAL, NONE, "bursts of 16 to 31 packets") \
+	X(burst_32_63, TOTAL, NONE, "bursts of 32 to 63 packets") \
+	X(burst_64, TOTAL, NONE, "full bursts of 64 packets")
+
+enum lcore_counter {
+#define X(name, kind, role, help) LCORE_##name,
+	LCORE_COUNTERS(X)
+#undef X
+	// The drops follow in the order of enum pkt_drop.
+	LCORE_DROPS,
+	LCORE_COUNTER_COUNT = LCORE_DROPS + DROP_COUNT
+};
+
+// A ring from this lcore to a partition that another owns.
+struct steer_ring {
+	struct rte_ring *ring;
+	struct partition *partition;
+	unsigned staged_count; // this burst's, enqueued together
+	struct rte_mbuf *staged[BURST];
+	uint64_t values[2]; // used_packets, size_packets; written by readers under the registry's
+			    // lock
+	struct counter_set set;
+};
+
+struct lcore {
+	unsigned index; // in the plan
+	struct dataplane *dp;
+	unsigned queue_count;
+	struct rx_queue *queues;
+	unsigned partition_count;
+	struct partition *partitions[CONFIG_PARTITIONS_MAX]; // owned
+	struct steer_ring *to[CONFIG_PARTITIONS_MAX];        // by partition; NULL: own, or no rx
+	unsigned from_count;
+	struct steer_ring **from; // rings that end here
+	unsigned idle_rounds;
+	uint64_t last_yield; // ticks
+	_Atomic int error;   // why it ended early, 0: it didn't
+	_Atomic bool attached;
+	struct counter_set set;
+	uint64_t values[LCORE_COUNTER_COUNT] __attribute__((aligned(64)));
+} __attribute__((aligned(64)));
+
+struct dataplane {
+	const struct config *config;
+	struct plan plan;
+	struct listener_table listeners;
+	unsigned port_count; // opened
+	struct port ports[CONFIG_PORTS_MAX];
+	unsigned partition_count; // opened
+	struct partition partitions[CONFIG_PARTITIONS_MAX];
+	unsigned lcore_count;
+	struct lcore *lcores;
+	_Atomic bool stop;           // control thread writes
+	_Atomic unsigned rx_running; // lcores that may still take packets off a queue
+};
+
+// Control thread. Partitions and ports must be open.
+int lcores_make(struct dataplane *dp);
+int lcores_launch(struct dataplane *dp); // returns when all have attached, or one has failed
+int lcores_join(struct dataplane *dp);   // after stop; 0, or the first error of any
+void lcores_free(struct dataplane *dp);
+
+// Opens all partitions' logs below the data directory. Logs what recovery did, or why it refused.
+int partitions_open(struct dataplane *dp, int lock_fd);
+void partitions_close(struct dataplane *dp);
+
+int ports_open(struct dataplane *dp);
+void ports_close(struct dataplane *dp);
+
+// What follows is the lcore's own.
+
+int lcore_run(void *lcore); // its thread
+
+// Polls all queues once; returns how many packets came.
+unsigned rx_poll(struct lcore *lcore);
+// Takes a burst that came by a queue: parses, appends, steers, answers, drops; frees or hands on
+// every mbuf.
+void rx_take_burst(
+	struct lcore *lcore, const struct rx_queue *queue, struct rte_mbuf **burst, unsigned count);
+// Appends what others passed on; returns how many packets it was.
+unsigned pipeline_drain(struct lcore *lcore);
+bool pipeline_empty(const struct lcore *lcore);
+// Appends a datagram's events to a partition of this lcore. Waits where every block is in flight.
+// Counts it as taken or dropped.
+void pipeline_append(struct lcore *lcore, struct partition *partition, const uint8_t *frame,
+	const struct packet *packet, int64_t received_at);
+void pipeline_free(struct port *one_pool_of, struct rte_mbuf **list, unsigned count);
+// Polls the batchers of this lcore; true when one had something to do.
+bool batchers_poll(struct lcore *lcore, uint64_t ticks);
+// Lets the kernel run on this CPU when writes are in flight and it is time.
+void lcore_yield_if_due(struct lcore *lcore, uint64_t ticks);
+
+static inline void count_drop(struct lcore *lcore, enum pkt_drop drop, unsigned n)
+{
+#ifdef MUTANT_DROP_UNCOUNTED
+	if (drop == DROP_ring_full || drop == DROP_udp_bad_checksum)
+		return;
+#endif
+	counter_add(&lcore->values[LCORE_DROPS + drop], n);
+}

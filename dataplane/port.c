@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/port.h"
+
+#include "common/logmsg.h"
+#include "dataplane/netdev.h"
+#include "dataplane/steer.h"
+
+#include <rte_ethdev.h>
+#include <rte_mbuf.h>
+#include <rte_mempool.h>
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+static int read_node(const char *fmt, const char *name)
+{
+	char path[384];
+	int node = -1;
+	FILE *f;
+
+	snprintf(path, sizeof(path), fmt, name);
+	f = fopen(path, "re");
+	if (f == NULL)
+		return SOCKET_ID_ANY;
+	if (fscanf(f, "%d", &node) != 1 || node < 0)
+		node = SOCKET_ID_ANY;
+	fclose(f);
+	return node;
+}
+
+static int device_node(const struct device *device)
+{
+	if (device->kind == DEVICE_PCI)
+		return read_node("/sys/bus/pci/devices/%s/numa_node", device->name);
+	if (device->kind == DEVICE_NETDEV)
+		return read_node("/sys/class/net/%s/device/numa_node", device->name);
+	return SOCKET_ID_ANY;
+}
+
+static int make_pool(struct port *port, uint32_t mbufs)
+{
+	char name[RTE_MEMPOOL_NAMESIZE];
+
+	snprintf(name, sizeof(name), "port%u", port->index);
+	port->pool = rte_pktmbuf_pool_create(name, mbufs, MBUF_CACHE, sizeof(struct steered),
+		RTE_PKTMBUF_HEADROOM + MBUF_DATA, device_node(&port->device));
+	port->pool_mbufs = mbufs;
+	if (port->pool != NULL)
+		return 0;
+	log_err("port %s: no memory for a pool of %u mbufs", port->config->name, mbufs);
+	return -ENOMEM;
+}
+
+// A network device: AF_XDP where it can, else AF_PACKET, unless one is forced.
+static int attach_netdev(struct port *port, char *why)
+{
+	int err;
+
+	port->ifindex = if_nametoindex(port->device.name);
+	if (port->ifindex == 0) {
+		snprintf(why, PORT_WHY_MAX, "no network device %.15s here", port->device.name);
+		return -ENODEV;
+	}
+	if (port->device.forced == DRIVER_AF_PACKET)
+		return port_attach(port, PORT_AF_PACKET, why);
+	err = port_attach(port, PORT_AF_XDP, why);
+	if (err == 0 || port->device.forced == DRIVER_AF_XDP)
+		return err;
+	snprintf(port->fallback, sizeof(port->fallback), "%.190s", why);
+	return port_attach(port, PORT_AF_PACKET, why);
+}
+
+static enum port_driver vdev_driver(const char *name)
+{
+	if (strncmp(name, "net_pcap", 8) == 0 || strncmp(name, "net_tap", 7) == 0)
+		return PORT_LOSSY_NOMBUF;
+	if (strncmp(name, "net_af_packet", 13) == 0)
+		return PORT_AF_PACKET;
+	if (strncmp(name, "net_af_xdp", 10) == 0)
+		return PORT_AF_XDP;
+	return PORT_OTHER;
+}
+
+static int attach(struct port *port, char *why)
+{
+	if (port->device.kind == DEVICE_NETDEV)
+		return attach_netdev(port, why);
+	if (port->device.kind == DEVICE_VDEV)
+		return port_attach(port, vdev_driver(port->device.name), why);
+	return port_attach(port, PORT_OTHER, why);
+}
+
+static void set_identity(struct port *port)
+{
+	struct rte_ether_addr mac = {0};
+
+	rte_eth_macaddr_get(port->id, &mac);
+	memcpy(port->host.mac, mac.addr_bytes, sizeof(port->host.mac));
+	port->host.address_count = port->config->address_count;
+	memcpy(port->host.addresses, port->config->addresses, sizeof(port->host.addresses));
+	port->host.promiscuous = port->host.address_count == 0;
+	port->answers = !port->host.promiscuous;
+	// What AF_XDP takes the kernel never sees; by AF_PACKET both see everything.
+	if (port->driver == PORT_AF_PACKET && port->ifindex != 0 &&
+		netdev_has_any(port->device.name, port->config)) {
+		port->answers = false;
+		log_warn("port %s: the kernel has one of its addresses on %s too and answers for "
+			 "it; it should carry no address of its own",
+			port->config->name, port->device.name);
+	}
+}
+
+// Devices that know no such thing refuse it, which doesn't matter.
+static void open_ears(struct port *port)
+{
+	if (port->host.promiscuous)
+		rte_eth_promiscuous_enable(port->id);
+	else
+		rte_eth_allmulticast_enable(port->id);
+}
+
+static void tell(const struct port *port)
+{
+	log_notice("port %s: %s %s by %s%s%s, %u rx queues of %u", port->config->name,
+		device_kind_text(port->device.kind), port->device.name, port->driver_name,
+		port->mode != NULL ? ", " : "", port->mode != NULL ? port->mode : "",
+		port->rx_queues, port->rx_descriptors);
+	if (port->fallback[0] != '\0')
+		log_warn("port %s: AF_XDP was not to be had: %s", port->config->name,
+			port->fallback);
+}
+
+int port_open(
+	struct port *port, unsigned index, const struct config *config, const struct plan *plan)
+{
+	char why[PORT_WHY_MAX] = "";
+	int err;
+
+	memset(port, 0, sizeof(*port));
+	pthread_mutex_init(&port->lock, NULL);
+	port->index = index;
+	port->config = &config->ports[index];
+	port->opened = true;
+	port->rx_queues = port->config->rx_queues;
+	port->tx_queues = (uint16_t)plan_port_lcores(plan, index, port->rx_queues);
+	err = device_parse(port->config->device, &port->device);
+	if (err != 0)
+		return err;
+	err = make_pool(port, plan->mbufs[index]);
+	if (err != 0)
+		return err;
+	err = attach(port, why);
+	if (err != 0) {
+		log_err("port %s: %s", port->config->name, why);
+		return err;
+	}
+	set_identity(port);
+	open_ears(port);
+	tell(port);
+	port_counters_start(port);
+	port_check(port);
+	return 0;
+}
+
+void port_close(struct port *port)
+{
+	if (!port->opened)
+		return;
+	if (port->set.defs != NULL)
+		port_counters_stop(port);
+	if (port->driver_name[0] != '\0')
+		port_detach(port);
+	rte_mempool_free(port->pool);
+	pthread_mutex_destroy(&port->lock);
+	memset(port, 0, sizeof(*port));
+}
+
+bool port_check(struct port *port)
+{
+	bool gone = port->ifindex != 0 && if_nametoindex(port->device.name) != port->ifindex;
+	struct rte_eth_link link = {0};
+	bool up, changed;
+
+	if (!gone)
+		rte_eth_link_get_nowait(port->id, &link);
+	up = link.link_status == RTE_ETH_LINK_UP;
+	changed = up != atomic_load(&port->link_up) || gone != atomic_load(&port->gone);
+	atomic_store(&port->gone, gone);
+	atomic_store(&port->link_up, up);
+	atomic_store(&port->link_mbps,
+		link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed);
+	return changed;
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "common/logmsg.h"
+#include "dataplane/port.h"
+
+#include <rte_bus.h>
+#include <rte_dev.h>
+#include <rte_errno.h>
+#include <rte_ethdev.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define AF_PACKET_FRAME 2048
+#define AF_PACKET_BLOCK 65536
+
+static uint32_t power_of_two(uint32_t n)
+{
+	uint32_t power = 1;
+
+	while (power < n)
+		power *= 2;
+	return power;
+}
+
+// Name and arguments of the vdev that stands for the port; a PCI device has none.
+static void vdev_text(
+	const struct port *port, enum port_driver driver, char *name, size_t len, char *args)
+{
+	const struct device *device = &port->device;
+
+	args[0] = '\0';
+	if (device->kind == DEVICE_VDEV) {
+		snprintf(name, len, "%s", device->name);
+		memcpy(args, device->args, sizeof(device->args));
+	} else if (device->kind == DEVICE_PCI) {
+		snprintf(name, len, "%s", device->name);
+	} else if (driver == PORT_AF_XDP) {
+		snprintf(name, len, "net_af_xdp%u", port->index);
+		snprintf(args, CONFIG_DEVICE_MAX, "iface=%.15s,start_queue=0,queue_count=%u",
+			device->name, port->config->rx_queues);
+	} else {
+		snprintf(name, len, "net_af_packet%u", port->index);
+		snprintf(args, CONFIG_DEVICE_MAX,
+			"iface=%.15s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=%u,qdisc_bypass=1",
+			device->name, port->config->rx_queues, AF_PACKET_BLOCK, AF_PACKET_FRAME,
+			power_of_two(port->config->rx_descriptors));
+	}
+}
+
+static int probe(struct port *port, enum port_driver driver, char *why)
+{
+	char name[CONFIG_DEVICE_MAX], args[CONFIG_DEVICE_MAX];
+	int err;
+
+	vdev_text(port, driver, name, sizeof(name), args);
+	// A PCI device was allowed at EAL's start and probed there.
+	if (port->device.kind != DEVICE_PCI) {
+		err = rte_eal_hotplug_add("vdev", name, args);
+		if (err != 0) {
+			snprintf(why, PORT_WHY_MAX, "%.80s can't be made: %s", name,
+				strerror(err < 0 ? -err : err));
+			return err < 0 ? err : -EIO;
+		}
+	}
+	err = rte_eth_dev_get_port_by_name(name, &port->id);
+	if (err != 0)
+		snprintf(why, PORT_WHY_MAX, "%.80s is no port that DPDK has a driver for", name);
+	return err;
+}
+
+// RSS over several queues where the device has it; checksums where it checks them.
+static void choose_features(
+	struct port *port, const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
+{
+	uint64_t rss =
+		info->flow_type_rss_offloads & (RTE_ETH_RSS_IP | RTE_ETH_RSS_UDP | RTE_ETH_RSS_TCP);
+
+	memset(conf, 0, sizeof(*conf));
+	conf->rxmode.offloads = info->rx_offload_capa &
+				(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+	if (port->rx_queues > 1 && rss != 0) {
+		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
+		conf->rx_adv_conf.rss_conf.rss_hf = rss;
+	}
+	port->flow_queues = port->rx_queues > 1 && (rss != 0 || port->driver == PORT_AF_PACKET ||
+							   port->driver == PORT_AF_XDP);
+}
+
+static int configure(struct port *port, char *why)
+{
+	struct rte_eth_dev_info info;
+	struct rte_eth_conf conf;
+	int err = rte_eth_dev_info_get(port->id, &info);
+
+	if (err != 0)
+		return err;
+	if (port->rx_queues > info.max_rx_queues) {
+		snprintf(why, PORT_WHY_MAX, "rx_queues is %u, the device has at most %u",
+			port->rx_queues, info.max_rx_queues);
+		return -ERANGE;
+	}
+	snprintf(port->driver_name, sizeof(port->driver_name), "%s", info.driver_name);
+	if (port->tx_queues > info.max_tx_queues)
+		port->tx_queues = info.max_tx_queues;
+	choose_features(port, &info, &conf);
+	err = rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);
+	if (err != 0)
+		return err;
+	port->rx_descriptors = port->config->rx_descriptors;
+	port->tx_descriptors = port->config->tx_descriptors;
+	return rte_eth_dev_adjust_nb_rx_tx_desc(
+		port->id, &port->rx_descriptors, &port->tx_descriptors);
+}
+
+static int set_up_queues(struct port *port)
+{
+	int node = rte_eth_dev_socket_id(port->id);
+	int err = 0;
+
+	for (uint16_t q = 0; err == 0 && q < port->rx_queues; q++)
+		err = rte_eth_rx_queue_setup(
+			port->id, q, port->rx_descriptors, (unsigned)node, NULL, port->pool);
+	for (uint16_t q = 0; err == 0 && q < port->tx_queues; q++)
+		err = rte_eth_tx_queue_setup(
+			port->id, q, port->tx_descriptors, (unsigned)node, NULL);
+	return err;
+}
+
+static void claim_sockets(struct port *port)
+{
+	if (port->driver == PORT_AF_PACKET)
+		below_claim_packet(&port->below, port->ifindex);
+	if (port->driver == PORT_AF_XDP) {
+		below_claim_xdp(&port->below);
+		port->mode = below_xdp_mode(&port->below);
+	}
+}
+
+static int bring_up(struct port *port, char *why)
+{
+	int err = configure(port, why);
+
+	if (err == 0)
+		err = set_up_queues(port);
+	if (err == 0)
+		err = rte_eth_dev_start(port->id);
+	if (err != 0 && why[0] == '\0')
+		snprintf(why, PORT_WHY_MAX, "%.80s refused its queues: %s",
+			port->driver_name[0] != '\0' ? port->driver_name : port->device.name,
+			strerror(err < 0 ? -err : err));
+	if (err == 0)
+		claim_sockets(port);
+	return err;
+}
+
+int port_attach(struct port *port, enum port_driver driver, char *why)
+{
+	int err;
+
+	why[0] = '\0';
+	port->driver = driver;
+	port->driver_name[0] = '\0';
+	err = probe(port, driver, why);
+	if (err != 0)
+		return err;
+	err = bring_up(port, why);
+	if (err != 0)
+		port_detach(port);
+	return err;
+}
+
+void port_detach(struct port *port)
+{
+	char name[RTE_ETH_NAME_MAX_LEN] = "";
+
+	below_release(&port->below);
+	rte_eth_dev_get_name_by_port(port->id, name);
+	rte_eth_dev_stop(port->id);
+	rte_eth_dev_close(port->id);
+	if (port->device.kind != DEVICE_PCI && name[0] != '\0')
+		rte_eal_hotplug_remove("vdev", name);
+	port->driver_name[0] = '\0';
+}

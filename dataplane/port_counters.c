@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/netdev.h"
+#include "dataplane/port.h"
+
+#include <rte_ethdev.h>
+#include <rte_mempool.h>
+
+#include <net/if.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct counter_def port_defs[PORT_COUNTER_COUNT] = {
+#define X(name, kind, role, help) {#name, help, COUNTER_##kind, ROLE_##role},
+	PORT_COUNTERS(X)
+#undef X
+};
+
+// The device's own count goes back when it is removed and made anew under the same name.
+static void read_device_dropped(struct port *port)
+{
+	uint64_t now;
+
+	if (port->ifindex == 0 || if_nametoindex(port->device.name) != port->ifindex)
+		return;
+	now = netdev_rx_dropped(port->device.name);
+	if (now > port->device_dropped_seen)
+		port->device_dropped += now - port->device_dropped_seen;
+	port->device_dropped_seen = now;
+}
+
+// The reasons that this driver has, each packet under one of them only.
+static void set_drops(struct port *port, const struct rte_eth_stats *stats)
+{
+	uint64_t *v = port->values;
+
+	if (port->driver == PORT_AF_PACKET) {
+		below_read_packet(&port->below, &port->drops);
+		read_device_dropped(port);
+	} else if (port->driver == PORT_AF_XDP) {
+		// The PMD's imissed is a part of what the sockets tell.
+		below_read_xdp(&port->below, &port->drops);
+	} else {
+		counter_set(&v[PORT_missed], stats->imissed);
+		counter_set(&v[PORT_errors], stats->ierrors);
+	}
+	counter_set(&v[PORT_nombuf], stats->rx_nombuf);
+	counter_set(&v[PORT_socket_full], port->drops.packet_drops);
+	counter_set(&v[PORT_device_dropped], port->device_dropped);
+	counter_set(&v[PORT_xdp_dropped], port->drops.xdp_dropped);
+	counter_set(&v[PORT_xdp_ring_full], port->drops.xdp_ring_full);
+}
+
+static uint64_t sum_drops(const struct port *port)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < PORT_COUNTER_COUNT; i++)
+		if (port->defs[i].role == ROLE_PKT_DROP)
+			sum += port->values[i];
+	return sum;
+}
+
+void port_refresh(struct port *port)
+{
+	struct rte_eth_stats stats = {0};
+	uint64_t *v = port->values;
+
+	pthread_mutex_lock(&port->lock);
+	rte_eth_stats_get(port->id, &stats);
+	counter_set(&v[PORT_rx_packets], stats.ipackets);
+	counter_set(&v[PORT_rx_bytes], stats.ibytes);
+	counter_set(&v[PORT_tx_packets], stats.opackets);
+	counter_set(&v[PORT_tx_bytes], stats.obytes);
+	counter_set(&v[PORT_tx_errors], stats.oerrors);
+	set_drops(port, &stats);
+	counter_set(&v[PORT_below_packets], sum_drops(port));
+	counter_set(&v[PORT_link_up], atomic_load(&port->link_up));
+	counter_set(&v[PORT_mbufs], port->pool_mbufs);
+	counter_set(&v[PORT_mbufs_in_use], rte_mempool_in_use_count(port->pool));
+	pthread_mutex_unlock(&port->lock);
+}
+
+static void refresh(void *arg)
+{
+	port_refresh(arg);
+}
+
+void port_counters_start(struct port *port)
+{
+	memcpy(port->defs, port_defs, sizeof(port->defs));
+	if (port->driver == PORT_LOSSY_NOMBUF)
+		port->defs[PORT_nombuf].role = ROLE_PKT_DROP;
+	rte_eth_stats_reset(port->id);
+	if (port->driver == PORT_AF_PACKET && port->ifindex != 0)
+		port->device_dropped_seen = netdev_rx_dropped(port->device.name);
+	port->set = (struct counter_set){
+		.subsystem = "port",
+		.defs = port->defs,
+		.values = port->values,
+		.count = PORT_COUNTER_COUNT,
+		.refresh = refresh,
+		.arg = port,
+	};
+	snprintf(port->set.labels, sizeof(port->set.labels), "port=\"%s\"", port->config->name);
+	counters_register(&port->set);
+}
+
+void port_counters_stop(struct port *port)
+{
+	counters_unregister(&port->set);
+	port->set.defs = NULL;
+}
