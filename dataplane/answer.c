@@ -44,12 +44,15 @@ static uint32_t answer_arp(
 	uint8_t *frame, const struct packet *packet, const struct host_identity *host)
 {
 	uint8_t *arp = frame + packet->l3;
+	uint8_t asker[6];
 
+	memcpy(asker, arp + 8, 6);
 	put16(arp + 6, ARPOP_REPLY);
-	memcpy(arp + 18, arp + 8, 10); // the sender, MAC and IP, becomes the target
 	memcpy(arp + 8, host->mac, 6);
-	memcpy(arp + 14, packet->dst_addr + 12, 4);
-	set_macs(frame, arp + 18, host);
+	memcpy(arp + 14, packet->dst_addr + MAPPED_IP4, 4);
+	memcpy(arp + 18, asker, 6);
+	memcpy(arp + 24, packet->src_addr + MAPPED_IP4, 4);
+	set_macs(frame, asker, host);
 	return packet->l3 + ARP_PACKET;
 }
 
@@ -70,8 +73,8 @@ static uint32_t answer_echo4(
 	put16(ip + 6, IP4_DONT_FRAGMENT);
 	ip[8] = HOPS_ECHO;
 	put16(ip + 10, 0);
-	memcpy(ip + 12, packet->dst_addr + 12, 4);
-	memcpy(ip + 16, packet->src_addr + 12, 4);
+	memcpy(ip + 12, packet->dst_addr + MAPPED_IP4, 4);
+	memcpy(ip + 16, packet->src_addr + MAPPED_IP4, 4);
 	set_checksum(ip + 10, checksum_add20(0, ip));
 	set_macs(frame, frame + 6, host);
 	return packet->l3 + IP4_HEADER + len;

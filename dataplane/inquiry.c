@@ -12,8 +12,6 @@
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 
-#define MAPPED_IP4 12 // where IPv4 starts in a mapped address
-
 static bool is_zero(const uint8_t *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -98,11 +96,8 @@ enum pkt_drop parse_arp(
 	// A probe has no sender address yet (RFC 5227, 2.1.1) and must be answered.
 	if (!mac_of_one_host(arp + 8) || (!is_zero(sender, 4) && !ip4_of_one_host(host, sender)))
 		return DROP_arp_bad;
-	memset(ret->dst_addr, 0, 10);
-	memset(ret->dst_addr + 10, 0xff, 2);
-	memcpy(ret->src_addr, ret->dst_addr, MAPPED_IP4);
-	memcpy(ret->src_addr + MAPPED_IP4, sender, 4);
-	memcpy(ret->dst_addr + MAPPED_IP4, arp + 24, 4);
+	put_mapped(ret->src_addr, sender);
+	put_mapped(ret->dst_addr, arp + 24);
 	if (host->promiscuous || !host_has_address(host, ret->dst_addr))
 		return DROP_arp_other;
 	ret->kind = PACKET_ARP_REQUEST;

@@ -26,8 +26,6 @@
 #define IP6_EXTENSIONS_MAX 8
 #define ROUTING_SEGMENTS_LEFT 3
 
-static const uint8_t mapped_prefix[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
-
 static inline bool same16(const uint8_t *a, const uint8_t *b)
 {
 	return raw64(a) == raw64(b) && raw64(a + 8) == raw64(b + 8);
@@ -130,7 +128,7 @@ static inline bool ip4_for_us(const struct host_identity *host, const struct pac
 	if (likely(same16(host->addresses[0].ip.s6_addr, ret->dst_addr)) && host->address_count > 0)
 		return true;
 	return host->promiscuous || host_has_address(host, ret->dst_addr) ||
-	       ip4_broadcast(host, ret->dst_addr + sizeof(mapped_prefix));
+	       ip4_broadcast(host, ret->dst_addr + MAPPED_IP4);
 }
 
 // The rare rest of the header's own fields: options, or nonsense.
@@ -177,17 +175,9 @@ static inline enum pkt_drop check_ip4_header(
 	return unlikely(ip4_checksum_bad(ip, *header, state)) ? DROP_ip4_bad_checksum : PASSED;
 }
 
-static inline void set_ip4_addresses(const uint8_t *ip, struct packet *ret)
-{
-	memcpy(ret->src_addr, mapped_prefix, sizeof(mapped_prefix));
-	memcpy(ret->src_addr + sizeof(mapped_prefix), ip + 12, 4);
-	memcpy(ret->dst_addr, mapped_prefix, sizeof(mapped_prefix));
-	memcpy(ret->dst_addr + sizeof(mapped_prefix), ip + 16, 4);
-}
-
 static bool ip6_mapped(const uint8_t *address)
 {
-	return memcmp(address, mapped_prefix, sizeof(mapped_prefix)) == 0;
+	return memcmp(address, mapped_prefix, MAPPED_IP4) == 0;
 }
 
 // Fixed header; 'room' as above. An IPv4-mapped address has no place on the wire: it would pass
@@ -308,7 +298,8 @@ static inline enum pkt_drop parse_ip4(const uint8_t *frame, uint32_t len, enum c
 
 	if (unlikely(drop != PASSED))
 		return drop;
-	set_ip4_addresses(ip, ret);
+	put_mapped(ret->src_addr, ip + 12);
+	put_mapped(ret->dst_addr, ip + 16);
 	if (unlikely(!ip4_for_us(host, ret)))
 		return DROP_ip_other_host;
 	if (unlikely((get16(ip + 6) & IP4_FRAGMENT_BITS) != 0))

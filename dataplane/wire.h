@@ -17,7 +17,8 @@
 #define ND_MESSAGE 24u // neighbour solicitation or advertisement without options
 #define ND_OPTION 8u   // link-layer address option for Ethernet
 
-#define GROUP_BIT 1u // in a MAC's first byte: multicast or broadcast
+#define MAPPED_IP4 12 // where the IPv4 address stands in one mapped into IPv6
+#define GROUP_BIT 1u  // in a MAC's first byte: multicast or broadcast
 
 static inline uint32_t raw32(const uint8_t *p)
 {
@@ -55,4 +56,13 @@ static inline void put32(uint8_t *p, uint32_t v)
 {
 	put16(p, (uint16_t)(v >> 16));
 	put16(p + 2, (uint16_t)v);
+}
+
+static const uint8_t mapped_prefix[MAPPED_IP4] = {[10] = 0xff, [11] = 0xff};
+
+// ret: 16 bytes.
+static inline void put_mapped(uint8_t *ret, const uint8_t *ip4)
+{
+	memcpy(ret, mapped_prefix, MAPPED_IP4);
+	memcpy(ret + MAPPED_IP4, ip4, 4);
 }
