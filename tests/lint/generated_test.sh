@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# builds: test
+# What is made from the tables of commands and keys: the files in the tree are what the tables
+# make, the man pages render without a warning, and the completions are scripts that complete.
+set -euo pipefail
+cd "$MILLRACE_TREE"
+millrace=$MILLRACE_BUILD/cli/millrace
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+bad=0
+
+complain() {
+	echo "$*"
+	bad=1
+}
+
+same() {
+	"$millrace" config "$1" >"$work/made"
+	diff -u "$2" "$work/made" || complain "$2: run 'millrace config $1 > $2'"
+}
+
+same sample packaging/millrace.yaml
+same docs docs/configuration.md
+"$millrace" config check packaging/millrace.yaml >"$work/check" || complain "$(cat "$work/check")"
+
+mkdir "$work/man"
+"$millrace" docs man "$work/man"
+pages=("$work"/man/*)
+[ "${#pages[@]}" -ge 8 ] || complain "only ${#pages[@]} man pages"
+for page in "${pages[@]}"; do
+	said=$(MANWIDTH=80 LC_ALL=C.UTF-8 man --warnings=w -l "$page" 2>&1 >"$work/page" || true)
+	[ -z "$said" ] || complain "$(basename "$page"): $said"
+	grep -q '^NAME' "$work/page" || complain "$(basename "$page"): has no NAME"
+done
+
+"$millrace" completion bash >"$work/bash"
+bash -n "$work/bash" || complain "completion bash is no bash"
+shellcheck -s bash "$work/bash" || complain "completion bash: shellcheck"
+"$millrace" completion zsh >"$work/zsh"
+zsh -n "$work/zsh" || complain "completion zsh is no zsh"
+
+# Completes the last word of a line as bash would.
+complete_line() {
+	bash -c 'source "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
+		_millrace; echo "${COMPREPLY[*]}"' complete "$work/bash" "$@"
+}
+
+expect() {
+	local wanted=$1 got
+	shift
+	got=$(complete_line "$@")
+	[ "$got" = "$wanted" ] || complain "'$*' completes to '$got' instead of '$wanted'"
+}
+
+expect "config completion" millrace co
+expect "check show docs sample" millrace config ""
+expect "--config" millrace config show --c
+expect "" millrace config check /
+expect "--json" millrace version --j
+exit "$bad"
