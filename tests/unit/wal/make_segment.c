@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Writes a segment that holds everything a reader may meet: blocks laid out for more rows than they
+// have and for exactly as many, an empty seal block in between and at the end, and, behind the
+// end-of-stream page, a stale block and noise.
+#include "sample.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCK_BYTES (256u << 10)
+
+struct maker {
+	FILE *file;
+	struct wal_segment_header header;
+	uint64_t offset, seq, batch;
+	uint32_t prev_crc;
+	uint8_t *block;
+};
+
+static void emit(struct maker *m, const void *bytes, uint32_t len)
+{
+	fwrite(bytes, 1, len, m->file);
+	m->offset += len;
+}
+
+static void rows(struct maker *m, uint32_t count, uint32_t capacity, uint32_t flags)
+{
+	struct wal_layout layout;
+	struct wal_block_info info;
+	uint32_t bytes;
+
+	memset(m->block, 0xa5, BLOCK_BYTES); // what an earlier block left
+	wal_layout_init(&layout, capacity, BLOCK_BYTES);
+	bytes = sample_fill(m->block, &layout, m->seq, count);
+	info = sample_info(&m->header, m->offset, m->seq, count, bytes);
+	info.flags = flags;
+	info.batch = m->batch;
+	info.prev_crc = m->prev_crc;
+	m->prev_crc = wal_block_close(m->block, &layout, &info);
+	emit(m, m->block, wal_block_len(&layout, bytes));
+	m->seq += count;
+	m->batch += flags & WAL_FLAG_SEALED ? 1 : 0;
+}
+
+static void seal(struct maker *m)
+{
+	struct wal_block_info info = sample_info(&m->header, m->offset, m->seq, 0, 0);
+
+	info.flags = WAL_FLAG_SEALED;
+	info.batch = m->batch++;
+	info.prev_crc = m->prev_crc;
+	m->prev_crc = wal_block_empty(m->block, &info);
+	emit(m, m->block, WAL_PAGE);
+}
+
+static int make(struct maker *m)
+{
+	struct wal_segment_end end = {0};
+
+	m->header = sample_schema(m->block);
+	m->prev_crc = m->header.crc;
+	m->seq = SAMPLE_FIRST_SEQ;
+	m->batch = m->header.first_batch;
+	emit(m, m->block, WAL_SCHEMA_BYTES);
+	rows(m, 100, 100, 0);
+	rows(m, 1, 900, 0);
+	seal(m);
+	rows(m, 500, 501, WAL_FLAG_SEALED);
+	rows(m, 33, 64, 0);
+	seal(m);
+	end.segment_id = m->header.segment_id;
+	end.file_offset = m->offset;
+	end.end_seq = end.next_seq = m->seq;
+	end.next_batch = m->batch;
+	wal_end_compose(m->block, &end);
+	emit(m, m->block, WAL_PAGE);
+	rows(m, 200, 200, 0);
+	memset(m->block, 0x5a, WAL_PAGE);
+	emit(m, m->block, WAL_PAGE);
+	return ferror(m->file) ? -EIO : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct maker m = {.block = malloc(BLOCK_BYTES)};
+	int rc = -ENOMEM;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: make_segment FILE\n");
+		return 2;
+	}
+	m.file = fopen(argv[1], "wb");
+	if (m.file && m.block)
+		rc = make(&m);
+	if (m.file && fclose(m.file) != 0)
+		rc = -errno;
+	free(m.block);
+	if (rc < 0)
+		fprintf(stderr, "make_segment: %s: %s\n", argv[1], strerror(-rc));
+	return rc < 0;
+}

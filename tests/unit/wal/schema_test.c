@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "sample.h"
+#include "wal/format.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static uint8_t *page; // on the heap: a sanitizer sees a byte too many
+
+static int setup(void **)
+{
+	page = malloc(WAL_SCHEMA_BYTES);
+	memset(page, 0xa5, WAL_SCHEMA_BYTES);
+	return page ? 0 : -1;
+}
+
+static int teardown(void **)
+{
+	free(page);
+	return 0;
+}
+
+static void what_was_composed_is_parsed(void **)
+{
+	struct wal_segment_info info = sample_segment();
+	struct wal_segment_header h;
+
+	info.header.gap_from = 900;
+	assert_int_equal(wal_schema_compose(page, &info), 0);
+	assert_int_equal(wal_schema_parse(page, &h), 0);
+	assert_int_equal(h.version, WAL_FORMAT_VERSION);
+	assert_int_equal(h.schema_len, WAL_SCHEMA_BYTES);
+	assert_true(wal_id_equal(&h.log_id, &info.header.log_id));
+	assert_true(wal_id_equal(&h.segment_id, &info.header.segment_id));
+	assert_int_equal(h.generation, 3);
+	assert_int_equal(h.partition, 2);
+	assert_int_equal(h.first_seq, SAMPLE_FIRST_SEQ);
+	assert_int_equal(h.first_batch, 7);
+	assert_int_equal(h.gap_from, 900);
+}
+
+static void any_byte_flipped_is_refused(void **)
+{
+	struct wal_segment_info info = sample_segment();
+	struct wal_segment_header h;
+
+	assert_int_equal(wal_schema_compose(page, &info), 0);
+	for (uint32_t i = 0; i < WAL_SCHEMA_BYTES; i++) {
+		for (unsigned bit = 0; bit < 8; bit += 7) {
+			int rc;
+
+			page[i] ^= 1u << bit;
+			rc = wal_schema_parse(page, &h);
+			assert_true(rc == -EBADMSG || rc == -EPROTONOSUPPORT);
+			page[i] ^= 1u << bit;
+		}
+	}
+	assert_int_equal(wal_schema_parse(page, &h), 0);
+}
+
+static void texts_that_do_not_fit_are_refused_before_the_header(void **)
+{
+	struct wal_segment_info info = sample_segment();
+	struct wal_segment_header h;
+	char *text = calloc(1, 20001);
+	int rc = 0;
+	unsigned fit;
+
+	info.listeners = text;
+	for (fit = 0; rc == 0 && fit < 20000; fit++) {
+		text[fit] = 'x';
+		rc = wal_schema_compose(page, &info);
+		if (rc == 0) {
+			assert_int_equal(wal_schema_parse(page, &h), 0);
+			assert_non_null(memmem(page, WAL_SCHEMA_BYTES - sizeof(h), "none", 5));
+		}
+	}
+	assert_in_range(fit, 6500, 8064);
+	for (; fit < 20000; fit += 100) {
+		memset(text, 'x', fit);
+		assert_int_equal(wal_schema_compose(page, &info), -E2BIG);
+	}
+	free(text);
+}
+
+static void no_segment_is_told_from_a_damaged_one(void **)
+{
+	struct wal_segment_info info = sample_segment();
+	struct wal_segment_header h;
+
+	assert_int_equal(wal_schema_parse(page, &h), -ENODATA); // noise
+	memset(page, 0, WAL_SCHEMA_BYTES);
+	assert_int_equal(wal_schema_parse(page, &h), -ENODATA);
+	assert_int_equal(wal_schema_compose(page, &info), 0);
+	memset(page + WAL_PAGE, 0, WAL_PAGE); // the second page never came to the disk
+	assert_int_equal(wal_schema_parse(page, &h), -EBADMSG);
+}
+
+static void a_newer_version_is_named_whatever_its_checksum(void **)
+{
+	struct wal_segment_info info = sample_segment();
+	struct wal_segment_header h;
+
+	assert_int_equal(wal_schema_compose(page, &info), 0);
+	memcpy(&h, page + WAL_SCHEMA_BYTES - sizeof(h), sizeof(h));
+	h.version = WAL_FORMAT_VERSION + 1;
+	memcpy(page + WAL_SCHEMA_BYTES - sizeof(h), &h, sizeof(h));
+	assert_int_equal(wal_schema_parse(page, &h), -EPROTONOSUPPORT);
+	assert_int_equal(h.version, WAL_FORMAT_VERSION + 1);
+	sample_fix_crc(page, WAL_SCHEMA_BYTES);
+	assert_int_equal(wal_schema_parse(page, &h), -EPROTONOSUPPORT);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(what_was_composed_is_parsed, setup, teardown),
+		cmocka_unit_test_setup_teardown(any_byte_flipped_is_refused, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			texts_that_do_not_fit_are_refused_before_the_header, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			no_segment_is_told_from_a_damaged_one, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_newer_version_is_named_whatever_its_checksum, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
