@@ -7,6 +7,12 @@
 // A new command: its line here, in the order in which usage shows them, and its file in
 // cli/meson.build.
 #define COMMANDS(X) \
+	X(cmd_status) \
+	X(cmd_top) \
+	X(cmd_stats) \
+	X(cmd_drops) \
+	X(cmd_ports) \
+	X(cmd_batches) \
 	X(cmd_send) \
 	X(cmd_config_check) \
 	X(cmd_config_show) \
