@@ -7,32 +7,33 @@
 
 #define WORD_MAX 32
 
-// Levenshtein's distance, of words below WORD_MAX bytes.
+static unsigned min(unsigned a, unsigned b)
+{
+	return a < b ? a : b;
+}
+
+// How many letters to insert, leave out, replace or swap with their neighbour.
 static unsigned distance(const char *a, const char *b)
 {
-	unsigned row[WORD_MAX + 1];
+	unsigned rows[3][WORD_MAX + 1];
 	size_t a_len = strlen(a), b_len = strlen(b);
 
 	if (a_len > WORD_MAX || b_len > WORD_MAX)
 		return WORD_MAX;
 	for (unsigned j = 0; j <= b_len; j++)
-		row[j] = j;
-	for (size_t i = 1; i <= a_len; i++) {
-		unsigned diagonal = row[0];
+		rows[0][j] = j;
+	for (unsigned i = 1; i <= a_len; i++) {
+		unsigned *now = rows[i % 3], *before = rows[(i + 2) % 3];
 
-		row[0] = (unsigned)i;
-		for (size_t j = 1; j <= b_len; j++) {
-			unsigned best = diagonal + (a[i - 1] != b[j - 1]);
-
-			diagonal = row[j];
-			if (row[j] + 1 < best)
-				best = row[j] + 1;
-			if (row[j - 1] + 1 < best)
-				best = row[j - 1] + 1;
-			row[j] = best;
+		now[0] = i;
+		for (unsigned j = 1; j <= b_len; j++) {
+			now[j] = before[j - 1] + (a[i - 1] != b[j - 1]);
+			now[j] = min(now[j], min(before[j], now[j - 1]) + 1);
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+				now[j] = min(now[j], rows[(i + 1) % 3][j - 2] + 1);
 		}
 	}
-	return row[b_len];
+	return rows[a_len % 3][b_len];
 }
 
 const char *word_closest(
