@@ -23,17 +23,23 @@ test_packages=(
 	jq curl tcpdump iputils-ping iputils-arping e2fsprogs procps
 )
 
+# To measure: what draws, and what is measured against.
+bench_packages=(
+	fio gnuplot-nox rsyslog
+)
+
 # In .venv: the readers that the log is promised to, and what the tests speak with.
 demo_modules=(pyarrow)
 test_modules=(pyarrow polars nanoarrow numpy jsonschema prometheus-client scapy)
 
 usage() {
 	cat <<-USAGE
-	usage: deps.sh build|demo|test
+	usage: deps.sh build|demo|test|bench
 
 	  build   compilers and libraries
 	  demo    build, and what scripts/quickstart.sh runs; pyarrow in .venv
 	  test    demo, and what scripts/test.sh runs; more readers in .venv
+	  bench   build, and what bench/run.sh runs
 	USAGE
 }
 
@@ -105,6 +111,9 @@ test)
 	if [ -x scripts/fetch-nanoarrow.sh ]; then
 		quietly "fetch-nanoarrow.sh" scripts/fetch-nanoarrow.sh
 	fi
+	;;
+bench)
+	install_packages "${build_packages[@]}" "${demo_packages[@]}" "${bench_packages[@]}"
 	;;
 -h | --help)
 	usage

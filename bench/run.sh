@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Measures: bench/run.sh [CASE…]. Prints a table, writes bench/out/report.json and a plot.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build=${MILLRACE_BENCH_BUILD:-build-bench}
+
+usage() {
+	cat <<-USAGE
+	usage: bench/run.sh [CASE…]
+
+	  line-rate-1g   1.488 M smallest frames/s over memif, durable, without loss
+	  capacity-600   600-byte events from a source that is never empty
+	  peers          the same events into millraced, rsyslog and a receiver by hand
+
+	Without a case: all. As root; whatever is made goes again but for bench/out.
+	MILLRACE_BENCH_SECONDS     length of each run, to try a case (default: its own)
+	MILLRACE_BENCH_RATES       peers: offered events/s, "50000 100000 …"
+	MILLRACE_BENCH_BISECTIONS  peers: runs that narrow down the loss-free rate (3)
+	MILLRACE_BENCH_DIR         where the logs go (/var/tmp/millrace-bench)
+	USAGE
+}
+
+cases() {
+	local path
+	for path in bench/cases/*.py; do
+		basename "$path" .py
+	done
+}
+
+build_release() {
+	if [ ! -f "$build/build.ninja" ]; then
+		meson setup --buildtype=release "$build" >/dev/null
+	fi
+	ninja -C "$build" all bench/rxonly bench/udp_writer >"$build/bench.log" || {
+		tail -n 30 "$build/bench.log" >&2
+		exit 1
+	}
+}
+
+case ${1:-} in
+-h | --help)
+	usage
+	exit 0
+	;;
+-*)
+	usage >&2
+	exit 2
+	;;
+esac
+
+mapfile -t all < <(cases)
+if [ $# -eq 0 ]; then
+	set -- "${all[@]}"
+fi
+for name in "$@"; do
+	if [ ! -f "bench/cases/$name.py" ]; then
+		echo "run.sh: no case '$name'; there are: ${all[*]}" >&2
+		exit 2
+	fi
+done
+
+scripts/deps.sh bench
+build_release
+mkdir -p bench/out
+rm -f bench/out/rows.jsonl
+failed=()
+shown=()
+for name in "$@"; do
+	echo "== $name" >&2
+	shown+=(--case "$name")
+	if ! MILLRACE_BENCH_BUILD=$(realpath "$build") "bench/cases/$name.py"; then
+		failed+=("$name")
+	fi
+done
+if [ -s bench/out/rows.jsonl ]; then
+	bench/report.py "${shown[@]}"
+fi
+if [ ${#failed[@]} -gt 0 ]; then
+	echo "run.sh: could not be run: ${failed[*]}" >&2
+	exit 1
+fi
