@@ -189,12 +189,13 @@ static int no_block(struct batcher *b)
 int batcher_append_slow(struct batcher *b, const struct event *event)
 {
 	struct open_block *o = &b->open;
+	bool fits =
+		o->rows < o->rows_max && event->payload_len <= o->payload_max - o->payload_bytes;
 	struct wal_block *block;
 
-	if (event->payload_len > block_payload_max(b->log->block_bytes))
+	if (!fits && event->payload_len > block_payload_max(b->log->block_bytes))
 		return drop(b, BATCHER_DROP_too_large);
-	if (b->block && o->rows &&
-		(o->rows == o->rows_max || event->payload_len > o->payload_max - o->payload_bytes))
+	if (!fits && b->block)
 		submit(b, false);
 	if (!b->block) {
 		block = wal_block_get(b->wal);
@@ -247,11 +248,23 @@ static bool seal_open_batch(struct batcher *b)
 	return true;
 }
 
+// Natural group commit: with nothing in flight a sender that waits for its ack need not wait for
+// the interval; what arrives during a commit makes up the next one.
+static bool commit_due(const struct batcher *b, uint64_t ticks)
+{
+	const struct open_block *o = &b->open;
+
+	if (!o->rows)
+		return false;
+	return o->rows == o->rows_max || wal_error(b) || ticks >= b->opened_at + b->commit_ticks ||
+	       (o->reliable && !wal_busy(b->wal));
+}
+
 bool batcher_poll(struct batcher *b, uint64_t ticks)
 {
 	bool worked = wal_poll(b->wal) > 0;
 
-	if (b->open.rows && (wal_error(b) || ticks >= b->opened_at + b->commit_ticks)) {
+	if (commit_due(b, ticks)) {
 		submit(b, false);
 		worked = true;
 	}

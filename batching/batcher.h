@@ -4,9 +4,10 @@
 // The batching worker of one partition: appends events to the open block and decides when blocks
 // are submitted and batches sealed. Owned by one thread from batcher_attach() to batcher_finish().
 //
-// A block is submitted when it is full or commit_interval after its first event. A batch is sealed
-// seal_interval after its first event, or at seal_bytes or seal_events: by a flag on its last block
-// when that is still open, else by a block of no rows. A batch without rows is never sealed.
+// A block is submitted when it is full, when it holds a reliable event and nothing is in flight, or
+// commit_interval after its first event. A batch is sealed seal_interval after its first event, or
+// at seal_bytes or seal_events: by a flag on its last block when that is still open, else by a block
+// of no rows. A batch without rows is never sealed.
 
 #include "common/counters.h"
 #include "wal/wal.h"
