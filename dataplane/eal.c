@@ -15,6 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool started;
+
 static int add(struct eal_args *args, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 static int add(struct eal_args *args, const char *fmt, ...)
@@ -150,11 +152,12 @@ int eal_args_make(struct eal_args *ret, const struct config *config, const struc
 }
 
 // Lines that say nothing to whoever runs this: no page of 1 GiB is ever asked for, and hugetlbfs
-// is not needed.
+// is not needed, nor the telemetry socket of old.
 static bool is_noise(const char *line)
 {
 	return strstr(line, "No free 1048576 kB hugepages") != NULL ||
-	       strstr(line, "no mounted hugetlbfs found") != NULL;
+	       strstr(line, "no mounted hugetlbfs found") != NULL ||
+	       strstr(line, "legacy socket not created") != NULL;
 }
 
 static ssize_t write_log(void *cookie, const char *buf, size_t size)
@@ -193,6 +196,7 @@ int eal_start(const struct config *config, const struct plan *plan)
 		// EAL reorders the list, not the texts, which must live on.
 		if (rte_eal_init(args->count, args->list) < 0)
 			err = -rte_errno;
+		started = err == 0;
 	}
 	if (err != 0) {
 		log_err("DPDK's EAL did not start: %s", strerror(-err));
@@ -203,5 +207,7 @@ int eal_start(const struct config *config, const struct plan *plan)
 
 void eal_stop(void)
 {
-	rte_eal_cleanup();
+	if (started)
+		rte_eal_cleanup();
+	started = false;
 }

@@ -23,7 +23,7 @@ int eal_args_make(struct eal_args *ret, const struct config *config, const struc
 
 // Once per process; logs why when it fails.
 int eal_start(const struct config *config, const struct plan *plan);
-void eal_stop(void);
+void eal_stop(void); // also when it never started
 
 // EAL's number of the plan's lcore.
 static inline unsigned eal_lcore(unsigned lcore)

@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 struct check_row *check_add(
@@ -113,6 +115,20 @@ void preflight_run(
 	check_memory(&checks);
 	check_ports(&checks);
 	check_disk(&checks);
+}
+
+bool preflight_receiver_runs(const struct config *config)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool runs;
+
+	if (fd < 0)
+		return false;
+	snprintf(address.sun_path, sizeof(address.sun_path), "%.107s", config->socket);
+	runs = connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0;
+	close(fd);
+	return runs;
 }
 
 enum check_result preflight_worst(const struct preflight *preflight)

@@ -30,4 +30,7 @@ struct preflight {
 void preflight_run(
 	struct preflight *ret, const struct config *config, bool measure_disk, bool running);
 
+// True when somebody serves the configured socket: then 'running' is what preflight_run() wants.
+bool preflight_receiver_runs(const struct config *config);
+
 enum check_result preflight_worst(const struct preflight *preflight);

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/receiver.h"
+
+#include <string.h>
+
+static void add_failed(const struct receiver *r, json_t *reasons)
+{
+	for (unsigned i = 0; i < r->dp.partition_count; i++) {
+		int failed = atomic_load(&wal_state(r->dp.partitions[i].wal)->failed);
+		if (failed != 0)
+			json_array_append_new(reasons,
+				json_sprintf(
+					"partition %u failed: %s; its events are dropped until "
+					"millraced is restarted and recovers it",
+					i, strerror(-failed)));
+	}
+}
+
+static void add_full(const struct receiver *r, json_t *reasons)
+{
+	for (unsigned i = 0; i < r->dp.partition_count; i++)
+		if (atomic_load(&wal_state(r->dp.partitions[i].wal)->full))
+			json_array_append_new(reasons,
+				json_sprintf("partition %u has no room for its log: events are "
+					     "dropped until there is",
+					i));
+}
+
+static void add_ports(const struct receiver *r, json_t *reasons)
+{
+	for (unsigned i = 0; i < r->dp.port_count; i++) {
+		const struct port *port = &r->dp.ports[i];
+		if (atomic_load(&port->gone))
+			json_array_append_new(reasons,
+				json_sprintf("port %s: network device %s was removed; restart "
+					     "millraced when it is back",
+					port->config->name, port->device.name));
+		else if (!atomic_load(&port->link_up))
+			json_array_append_new(
+				reasons, json_sprintf("port %s: link down", port->config->name));
+	}
+}
+
+enum health receiver_health(const struct receiver *r, json_t *reasons)
+{
+	size_t failed;
+
+	add_failed(r, reasons);
+	failed = json_array_size(reasons);
+	add_full(r, reasons);
+	add_ports(r, reasons);
+	if (failed > 0)
+		return HEALTH_FAILED;
+	return json_array_size(reasons) > 0 ? HEALTH_DEGRADED : HEALTH_OK;
+}
+
+const char *health_text(enum health health)
+{
+	static const char *const text[] = {"ok", "degraded", "failed"};
+
+	return text[health];
+}
