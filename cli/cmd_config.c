@@ -159,19 +159,12 @@ static int show_file(const struct cli *cli, const char *path)
 	return EXIT_CLI_OK;
 }
 
-#pragma weak cli_get // until client.c is there
-
 static int show_running(const struct cli *cli)
 {
 	const char *path, *yaml;
 	json_t *answer, *data;
-	int rc;
+	int rc = cli_get(cli, "/api/v1/config", &answer);
 
-	if (cli_get == NULL) {
-		cli_error("config show: give --config FILE");
-		return EXIT_CLI_USAGE;
-	}
-	rc = cli_get(cli, "/api/v1/config", &answer);
 	if (rc != EXIT_CLI_OK)
 		return rc;
 	data = json_object_get(answer, "data");

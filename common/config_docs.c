@@ -95,7 +95,8 @@ static void print_sample_list(const struct config_key *keys, FILE *out)
 
 void config_print_sample(FILE *out)
 {
-	fputs("# Configuration of millraced, of every key with its default.\n"
+	fputs("# SPDX-License-Identifier: BSD-3-Clause\n"
+	      "# Configuration of millraced, of every key with its default.\n"
 	      "# Made from the table of keys by 'millrace config sample'; check changes with\n"
 	      "# 'millrace config check FILE'.\n\n",
 		out);

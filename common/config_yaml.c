@@ -162,8 +162,10 @@ static int open_collection(struct builder *b, const yaml_event_t *event, enum no
 	struct config_node *node;
 	int rc;
 
+#ifndef MUTANT_YAML_UNBOUNDED
 	if (b->depth == YAML_DEPTH_MAX)
 		return fail(b, event, "nested deeper than %d levels", YAML_DEPTH_MAX);
+#endif
 	if (tag != NULL)
 		return fail(b, event, "tags ('!...') mean nothing here");
 	if (top(b) != NULL && top(b)->kind == NODE_MAP && b->key == NULL)

@@ -36,8 +36,10 @@ static int write_synced(int dir_fd, const char *name, const void *data, size_t l
 	if (fd < 0)
 		return -errno;
 	rc = write_all(fd, data, len);
+#ifndef MUTANT_FILE_NOT_SYNCED
 	if (rc == 0 && fsync(fd) != 0)
 		rc = -errno;
+#endif
 	if (close(fd) != 0 && rc == 0)
 		rc = -errno;
 	return rc;
