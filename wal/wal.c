@@ -162,6 +162,9 @@ int wal_open(
 	snprintf(wal->dir, sizeof(wal->dir), "%s", options->dir);
 	wal->options.dir = wal->dir;
 
+	r = check_schema(options, why);
+	if (r < 0)
+		goto err;
 	r = file_make_dirs(wal->dir);
 	if (r < 0) {
 		snprintf(why, 512, "%s: %s", wal->dir, strerror(-r));

@@ -405,6 +405,18 @@ static void a_sealed_batch_is_known_once_it_is_durable(void **state)
 	assert_int_equal(atomic_load(&wal_state(f->wal)->durable_batch), 1);
 }
 
+static void listeners_that_fit_no_first_page_are_refused_at_the_start(void **state)
+{
+	struct fixture *f = *state;
+	static char listeners[20000];
+
+	memset(listeners, 'x', sizeof(listeners) - 1);
+	f->options.listeners = listeners;
+	assert_int_equal(wal_open(&f->wal, &f->options, &f->report, f->why), -E2BIG);
+	assert_non_null(strstr(f->why, "listeners"));
+	f->wal = NULL;
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -422,6 +434,7 @@ int main(void)
 		T(retention_by_bytes_recycles_the_oldest),
 		T(a_restart_goes_on_behind_what_was_durable),
 		T(a_sealed_batch_is_known_once_it_is_durable),
+		T(listeners_that_fit_no_first_page_are_refused_at_the_start),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
