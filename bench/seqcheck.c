@@ -171,20 +171,22 @@ static bool parse(struct job *job, int argc, char **argv)
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		bool good = c != '?';
+
 		if (c == 'i') {
 			job->plan.id = (uint32_t)strtoul(optarg, &end, 16);
 			job->has_id = strlen(optarg) == 8 && *end == '\0';
-		} else if (c == 'n' && !parse_number(optarg, &job->plan.count)) {
-			return false;
-		} else if (c == 's' && !parse_sizes(optarg, &job->plan)) {
-			return false;
-		} else if (c == 'm' && !parse_number(optarg, &job->allow_missing)) {
-			return false;
+		} else if (c == 'n') {
+			good = parse_number(optarg, &job->plan.count);
+		} else if (c == 's') {
+			good = parse_sizes(optarg, &job->plan);
+		} else if (c == 'm') {
+			good = parse_number(optarg, &job->allow_missing);
 		} else if (c == 'l') {
 			job->lines = true;
-		} else if (c == '?') {
-			return false;
 		}
+		if (!good)
+			return false;
 	}
 	job->paths = argv + optind;
 	job->path_count = argc - optind;

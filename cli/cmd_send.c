@@ -77,14 +77,16 @@ static bool parse_count(const char *text, double max, uint64_t *ret)
 	return true;
 }
 
-static bool parse_u32(const char *text, uint64_t max, uint32_t *ret)
+static bool parse_u32(const struct cli_args *args, enum option option, uint64_t max, uint32_t *ret)
 {
+	const char *text = args->value[option];
 	uint64_t v;
 
 	if (text == NULL)
 		return true;
 	if (!parse_count(text, (double)max, &v)) {
-		cli_error("'%s' is no number from 1 to %" PRIu64, text, max);
+		cli_error("--%s '%s': want a number from 1 to %" PRIu64, options[option].name, text,
+			max);
 		return false;
 	}
 	*ret = (uint32_t)v;
@@ -108,7 +110,7 @@ static bool parse_sizes(const char *text, struct send_plan *plan)
 		return false;
 	plan->size_min = (uint32_t)min;
 	plan->size_max = (uint32_t)max;
-	return true;
+	return min <= max;
 }
 
 static bool parse_id(const char *text, uint32_t *ret)
@@ -151,9 +153,9 @@ static bool parse_plan(const struct cli_args *args, struct send_plan *plan)
 		plan->duration_ns = 10000000000ull;
 	if (!parse_id(v[OPT_ID], &plan->id))
 		return complain("id", v[OPT_ID], "8 hex digits");
-	return parse_u32(v[OPT_BURST], SEND_BURST_MAX, &plan->burst) &&
-	       parse_u32(v[OPT_FLOWS], SEND_FLOWS_MAX, &plan->flows) &&
-	       parse_u32(v[OPT_LINES], SEND_UDP_MAX, &plan->lines);
+	return parse_u32(args, OPT_BURST, SEND_BURST_MAX, &plan->burst) &&
+	       parse_u32(args, OPT_FLOWS, SEND_FLOWS_MAX, &plan->flows) &&
+	       parse_u32(args, OPT_LINES, SEND_UDP_MAX, &plan->lines);
 }
 
 // By port or by socket, and not something of both.

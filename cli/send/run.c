@@ -44,11 +44,12 @@ static uint64_t wait_until(uint64_t due, const volatile bool *stop)
 {
 	for (;;) {
 		uint64_t now = now_ns();
-		uint64_t left = due - now;
+		uint64_t left;
 		struct timespec t = {0};
 
 		if (now >= due || *stop)
 			return now;
+		left = due - now;
 		if (left < SLEEP_LEAST_NS)
 			continue;
 		t.tv_nsec = left > SLEEP_MOST_NS ? SLEEP_MOST_NS : (long)(left - SLEEP_EARLY_NS);
@@ -79,18 +80,18 @@ void send_run(const struct send_plan *plan, struct send_wire *wire, const volati
 	send_progress progress, void *arg, struct send_tally *ret)
 {
 	uint64_t datagrams = (plan->count + plan->lines - 1) / plan->lines;
-	uint64_t next = 0, start, now, report;
+	uint64_t next = 0, start, report;
 
 	memset(ret, 0, sizeof(*ret));
 	prctl(PR_SET_TIMERSLACK, 1ul);
-	now = start = now_ns();
+	start = now_ns();
 	report = start + NS;
 	while (next < datagrams && !*stop) {
 		uint64_t left = datagrams - next;
 		unsigned n = left < plan->burst ? (unsigned)left : plan->burst;
 		uint64_t due = start + send_due_ns(plan, last_event(plan, next + n - 1));
+		uint64_t now = wait_until(due, stop);
 
-		now = wait_until(due, stop);
 		if (*stop || (plan->rate == 0 && plan->duration_ns != 0 &&
 				     now - start >= plan->duration_ns))
 			break;

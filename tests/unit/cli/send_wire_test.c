@@ -109,12 +109,12 @@ static void assert_datagram(
 static void sockets_carry_every_datagram_from_all_flows(int family)
 {
 	struct send_plan plan = plan_of(200);
-	struct sockaddr_storage from;
+	struct sockaddr_in6 from = {0};
 	struct send_wire *wire;
 	struct send_tally tally;
 	uint64_t seen = 0;
 	in_port_t ports[3] = {0};
-	uint8_t buf[1500];
+	uint8_t buf[1500] = {0};
 	char target[64];
 	int fd = listen_on(family, target);
 
@@ -127,19 +127,17 @@ static void sockets_carry_every_datagram_from_all_flows(int family)
 	for (;;) {
 		socklen_t from_len = sizeof(from);
 		ssize_t n = recvfrom(fd, buf, sizeof(buf), 0, (struct sockaddr *)&from, &from_len);
-		uint64_t seq;
+		uint64_t seq = 0;
 
 		if (n < 0)
 			break;
-		buf[n] = '\0';
-		seq = strtoull((const char[]){buf[8], buf[9], buf[10], buf[11], buf[12], buf[13],
-				       buf[14], buf[15], buf[16], buf[17], '\0'},
-			NULL, 10);
+		assert_int_equal(
+			send_payload_parse(buf, n < 18 ? 0 : 18, plan.id, &seq), SEND_PAYLOAD_OURS);
 		assert_datagram(&plan, seq / 3, buf, (size_t)n);
 		// sin_port and sin6_port lie at the same place.
 		if (ports[seq / 3 % 3] == 0)
-			ports[seq / 3 % 3] = ((struct sockaddr_in *)&from)->sin_port;
-		assert_int_equal(ports[seq / 3 % 3], ((struct sockaddr_in *)&from)->sin_port);
+			ports[seq / 3 % 3] = from.sin6_port;
+		assert_int_equal(ports[seq / 3 % 3], from.sin6_port);
 		seen++;
 	}
 	assert_int_equal(seen, 67);
