@@ -147,6 +147,28 @@ static void adopt(struct wal *wal, const struct wal_tail *tail)
 		atomic_store(&wal->batches[i].guard, UINT64_MAX);
 }
 
+// Every segment must be able to say who its listeners are: found out now, not at a rotation.
+static int check_schema(const struct wal_options *options, char *why)
+{
+	struct wal_segment_info info = {
+		.receiver = options->receiver,
+		.listeners = options->listeners,
+		.compression = "none",
+	};
+	uint8_t *page = aligned_alloc(WAL_PAGE, WAL_SCHEMA_BYTES);
+	int r = page ? wal_schema_compose(page, &info) : -ENOMEM;
+
+	free(page);
+	if (r == -E2BIG)
+		snprintf(why, 512,
+			"the listeners' names take more than a segment's first page holds (%zu "
+			"bytes "
+			"in all): shorten them or have fewer listeners",
+			strlen(options->listeners));
+
+	return r;
+}
+
 int wal_open(
 	struct wal **ret, const struct wal_options *options, struct wal_recovery *report, char *why)
 {
