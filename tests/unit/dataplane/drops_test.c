@@ -27,6 +27,27 @@ static void make_dad_with_source_option(struct frame *f)
 	seal(f, IPPROTO_ICMPV6);
 }
 
+static void make_solicit_with_nonce(struct frame *f)
+{
+	start_solicit(f);
+	add(f, (uint8_t[]){14, 1, 1, 2, 3, 4, 5, 6}, 8);
+	seal(f, IPPROTO_ICMPV6);
+}
+
+static void make_solicit_with_one_byte_more(struct frame *f)
+{
+	start_solicit(f);
+	add(f, (uint8_t[]){1}, 1);
+	seal(f, IPPROTO_ICMPV6);
+}
+
+static void make_solicit_with_half_a_target(struct frame *f)
+{
+	start_solicit(f);
+	f->len -= 8;
+	seal(f, IPPROTO_ICMPV6);
+}
+
 enum layer { L2, L3, L4 };
 enum then { KEEP, SEAL_IP4, SEAL, CUT }; // what to do after the change
 
@@ -119,6 +140,9 @@ static const struct {
 	{DROP_icmp_bad, make_solicit, L4, 26, 1, 0x33, SEAL},
 	{DROP_icmp_bad, make_solicit, L3, 8, 0, 0, SEAL, "::1"},
 	{DROP_icmp_bad, make_solicit, L2, 6, 1, 3, SEAL},
+	{DROP_icmp_bad, make_solicit_with_nonce, L4, 25, 1, 2, SEAL},
+	{DROP_icmp_bad, make_solicit_with_one_byte_more, L4, 24, 1, 14, SEAL},
+	{DROP_icmp_bad, make_solicit_with_half_a_target, L4, 15, 1, 0, SEAL},
 	{DROP_icmp_bad, make_dad, L3, 24, 0, 0, SEAL, "2001:db8::1"},
 	{DROP_icmp_bad, make_dad_with_source_option, L3, 7, 1, 255, SEAL},
 	{DROP_icmp_other, make_echo4, L4, 0, 1, 0, SEAL},
