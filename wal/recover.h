@@ -47,6 +47,10 @@ struct wal_verify_report {
 int wal_verify(const char *dir, struct wal_limit limit, struct wal_verify_report *ret,
 	void (*progress)(uint64_t done, uint64_t all, void *arg), void *arg);
 
+// The same of only the segments that wal_recover() would look at, and as it would judge them; of a
+// log that nobody writes.
+int wal_inspect(const char *dir, struct wal_verify_report *ret);
+
 // Mends damage that wal_recover() refused: everything from the bad place to the end of that segment
 // goes into <dir>/quarantine/, both as raw bytes (NAME-OFFSET.raw) and, behind a schema page, the
 // blocks in it that are intact (NAME-OFFSET.arrows, readable as Arrow). Later segments stay. The

@@ -226,3 +226,39 @@ int wal_survey_walk(struct wal_survey *survey, unsigned index)
 	close(fd);
 	return r < 0 ? r : 0;
 }
+
+// Whether a segment proves that everything before it was durable.
+static bool proves_before(const struct wal_segment *segment)
+{
+	return segment->has_end || segment->durable_seq >= segment->header.first_seq;
+}
+
+// Walks from the newest segment back as far as a crash can have reached: through the segments of
+// the last run that no later block knows to be durable. A segment that a crash left open is walked
+// with the one before, whose end-of-stream page may have been in flight. *ret_first: the oldest
+// walked.
+int wal_survey_walk_back(struct wal_survey *survey, unsigned *ret_first)
+{
+	unsigned i = survey->count;
+	bool open = false;
+
+	while (i > 0) {
+		struct wal_segment *segment = &survey->segments[--i];
+		int r = wal_survey_walk(survey, i);
+
+		if (r < 0)
+			return r;
+		*ret_first = i;
+		if (segment->header_error) {
+			open = true;
+			continue;
+		}
+		if (i > 0 && !survey->segments[i - 1].header_error &&
+			survey->segments[i - 1].header.generation < segment->header.generation)
+			return 0;
+		if (proves_before(segment) && (open || segment->stop == WAL_STEP_EOS))
+			return 0;
+		open = true;
+	}
+	return 0;
+}

@@ -66,6 +66,9 @@ int wal_survey_file(const struct wal_survey *survey, unsigned index, int flags);
 
 int wal_survey_walk(struct wal_survey *survey, unsigned index);
 
+// Walks the segments that a crash can have left unfinished; *ret_first is the oldest of them.
+int wal_survey_walk_back(struct wal_survey *survey, unsigned *ret_first);
+
 // Judges the walked segments from 'first' to the newest. ahead: bytes beyond a bad place to look
 // at.
 int wal_survey_judge(

@@ -68,3 +68,22 @@ int wal_verify(const char *dir, struct wal_limit limit, struct wal_verify_report
 	wal_survey_free(&survey);
 	return r;
 }
+
+int wal_inspect(const char *dir, struct wal_verify_report *ret)
+{
+	struct wal_survey survey = {.dir = dir, .why = ret->why};
+	struct wal_judgement judgement;
+	unsigned first = 0;
+	int r;
+
+	*ret = (struct wal_verify_report){0};
+	r = wal_survey_load(&survey, -1, (struct wal_limit){.segment_first = UINT64_MAX});
+	if (r == 0)
+		r = wal_survey_walk_back(&survey, &first);
+	if (r == 0)
+		r = wal_survey_judge(&survey, first, WAL_LOOKAHEAD_MAX, &judgement);
+	if (r == 0 && survey.count > 0)
+		report(&survey, &judgement, ret);
+	wal_survey_free(&survey);
+	return r;
+}

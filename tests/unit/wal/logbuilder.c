@@ -43,8 +43,10 @@ static int open_in(const struct logbuilder *lb, const char *name, int flags)
 
 void lb_init(struct logbuilder *lb)
 {
+	const char *tmp = getenv("TMPDIR");
+
 	*lb = (struct logbuilder){.generation = 1, .fd = -1, .gap_from = UINT64_MAX};
-	snprintf(lb->dir, sizeof(lb->dir), "/tmp/millrace-log.XXXXXX");
+	snprintf(lb->dir, sizeof(lb->dir), "%s/millrace-log.XXXXXX", tmp ? tmp : "/tmp");
 	must(mkdtemp(lb->dir) != NULL);
 	must(wal_id_random(&lb->log_id) == 0);
 }

@@ -12,7 +12,7 @@
 #define LB_SEGMENT (4u << 20) // size of a segment file unless said otherwise
 
 struct logbuilder {
-	char dir[64];
+	char dir[200];
 	// What the next segment and block get. Tests may change them.
 	struct wal_id log_id;
 	uint32_t generation;

@@ -236,7 +236,7 @@ static void a_segment_recycled_under_the_reader_is_noticed(void **state)
 	struct logbuilder *lb = *state;
 	struct wal_block_view view;
 	struct wal_reader *reader;
-	char names[3][40], from[128], to[128];
+	char names[3][40], from[256], to[256];
 	int r;
 
 	build(lb, names);
