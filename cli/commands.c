@@ -14,6 +14,10 @@
 	X(cmd_ports) \
 	X(cmd_batches) \
 	X(cmd_send) \
+	X(cmd_log_ls) \
+	X(cmd_log_verify) \
+	X(cmd_log_repair) \
+	X(cmd_log_cat) \
 	X(cmd_config_check) \
 	X(cmd_config_show) \
 	X(cmd_config_docs) \
