@@ -60,7 +60,7 @@ bool cli_is_group(const char *word)
 	size_t len = strlen(word);
 
 	for (unsigned i = 0; cli_commands[i] != NULL; i++)
-		if (strncmp(cli_commands[i]->name, word, len) == 0 &&
+		if (!cli_commands[i]->hidden && strncmp(cli_commands[i]->name, word, len) == 0 &&
 			cli_commands[i]->name[len] == ' ')
 			return true;
 	return false;
@@ -240,7 +240,9 @@ static int take_option(struct line *line, const char *word)
 static const char *command_word(const void *arg, unsigned i)
 {
 	(void)arg;
-	return cli_commands[i] != NULL ? cli_commands[i]->name : NULL;
+	if (cli_commands[i] == NULL)
+		return NULL;
+	return cli_commands[i]->hidden ? "" : cli_commands[i]->name;
 }
 
 static int unknown_command(struct line *line, const char *word, const char *second)

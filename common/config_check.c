@@ -73,7 +73,7 @@ static void check_workers(const struct checking *c)
 	else if (config->partitions < workers(config) && pipeline)
 		WARN(c, line, "cpus: %u CPUs for %u partitions; the others have nothing to do",
 			workers(config), config->partitions);
-	if (!pipeline && c->root != NULL && node_get(c->root, "rx_lcores") != NULL)
+	if (!pipeline && config->rx_lcores != 1)
 		WARN(c, line_of(c, NULL, "rx_lcores"),
 			"rx_lcores: means nothing but in pipeline "
 			"mode");

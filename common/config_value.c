@@ -186,7 +186,7 @@ static void read_cpus(const struct reading *r)
 {
 	struct config *config = r->holder;
 	const char *text = r->node->text, *wrong;
-	uint64_t first, last;
+	uint64_t first = 0, last = 0;
 
 	config->cpu_count = 0;
 	do {

@@ -31,8 +31,8 @@ __attribute__((format(printf, 3, 4))) static int fail(
 {
 	va_list ap;
 
-	b->problem->line = line_of(event);
 	va_start(ap, fmt);
+	b->problem->line = line_of(event);
 	vsnprintf(b->problem->text, sizeof(b->problem->text), fmt, ap);
 	va_end(ap);
 	return -EINVAL;
@@ -43,12 +43,14 @@ static struct config_node *top(const struct builder *b)
 	return b->depth == 0 ? NULL : b->stack[b->depth - 1];
 }
 
-// A new node, hung on the open list or map (which gives it its name) or made the root.
+// A new node, hung on the open list or map (which gives it its name) or made the root; NULL after
+// an error.
 static int add_node(
 	struct builder *b, const yaml_event_t *event, enum node_kind kind, struct config_node **ret)
 {
 	struct config_node *parent = top(b), *node;
 
+	*ret = NULL;
 	if (b->tree->count++ >= YAML_NODES_MAX)
 		return fail(b, event, "more than %d values; no configuration needs as many",
 			YAML_NODES_MAX);
@@ -111,7 +113,7 @@ static int take_alias(struct builder *b, const yaml_event_t *event)
 	if (b->tree->anchors++ >= YAML_ANCHORS_MAX)
 		return fail(b, event, "more than %d anchors and aliases", YAML_ANCHORS_MAX);
 	rc = add_node(b, event, NODE_SCALAR, &node);
-	if (rc == 0)
+	if (node != NULL)
 		node->target = target;
 	return rc;
 }
@@ -147,7 +149,7 @@ static int take_scalar(struct builder *b, const yaml_event_t *event)
 			       : fail(b, event, "an anchor on a key means nothing here");
 	}
 	rc = add_node(b, event, NODE_SCALAR, &node);
-	if (rc != 0) {
+	if (node == NULL) {
 		free(copy);
 		return rc;
 	}
@@ -171,7 +173,7 @@ static int open_collection(struct builder *b, const yaml_event_t *event, enum no
 	if (top(b) != NULL && top(b)->kind == NODE_MAP && b->key == NULL)
 		return fail(b, event, "a key must be a word");
 	rc = add_node(b, event, kind, &node);
-	if (rc != 0)
+	if (node == NULL)
 		return rc;
 	b->stack[b->depth++] = node;
 	return set_anchor(b, event, node, (const char *)anchor);

@@ -273,7 +273,7 @@ static void partitions_need_cpus(void **state)
 		"2 partitions need as many CPUs besides the rx_lcores, there are 1");
 	assert_valid(PORT LISTENER "mode: pipeline\ncpus: 0-3\nrx_lcores: 1\n");
 	assert_true(has(true, 4, "3 CPUs for 1 partitions; the others have nothing to do"));
-	assert_valid(PORT LISTENER "rx_lcores: 1\n");
+	assert_valid(PORT LISTENER "rx_lcores: 2\n");
 	assert_true(has(true, 3, "rx_lcores: means nothing but in pipeline mode"));
 }
 
