@@ -62,6 +62,7 @@ struct batch_slot {
 struct wal {
 	struct wal_options options;
 	char dir[CONFIG_PATH_MAX];
+	char *receiver, *listeners; // owned; options points to them
 	struct wal_state state;
 	struct wal_id log_id;
 	uint32_t generation;

@@ -147,6 +147,14 @@ static void adopt(struct wal *wal, const struct wal_tail *tail)
 		atomic_store(&wal->batches[i].guard, UINT64_MAX);
 }
 
+static void free_memory(struct wal *wal)
+{
+	free(wal->blocks);
+	free(wal->receiver);
+	free(wal->listeners);
+	free(wal);
+}
+
 // Every segment must be able to say who its listeners are: found out now, not at a rotation.
 static int check_schema(const struct wal_options *options, char *why)
 {
@@ -183,6 +191,12 @@ int wal_open(
 	wal->wake_fd = -1;
 	snprintf(wal->dir, sizeof(wal->dir), "%s", options->dir);
 	wal->options.dir = wal->dir;
+	wal->options.receiver = wal->receiver = strdup(options->receiver);
+	wal->options.listeners = wal->listeners = strdup(options->listeners);
+	if (!wal->receiver || !wal->listeners) {
+		r = -ENOMEM;
+		goto err;
+	}
 
 	r = check_schema(options, why);
 	if (r < 0)
@@ -214,7 +228,7 @@ int wal_open(
 err:
 	if (wal->wake_fd >= 0)
 		close(wal->wake_fd);
-	free(wal);
+	free_memory(wal);
 	return r;
 }
 
@@ -230,8 +244,7 @@ void wal_close(struct wal *wal)
 	if (wal->region)
 		munmap(wal->region, wal->region_len);
 	close(wal->wake_fd);
-	free(wal->blocks);
-	free(wal);
+	free_memory(wal);
 }
 
 const struct wal_state *wal_state(const struct wal *wal)

@@ -25,6 +25,7 @@
 struct wal;
 
 struct wal_options {
+	// Texts are copied by wal_open().
 	const char *dir; // <data>/<partition>, made if missing
 	unsigned partition;
 	const char *receiver;

@@ -417,6 +417,21 @@ static void listeners_that_fit_no_first_page_are_refused_at_the_start(void **sta
 	f->wal = NULL;
 }
 
+static void the_first_page_keeps_texts_that_the_caller_has_freed(void **state)
+{
+	struct fixture *f = *state;
+	char listeners[] = "{\"0\":{\"name\":\"kept\"}}";
+	unsigned op;
+
+	f->options.listeners = listeners;
+	open_log(f, true);
+	memset(listeners, 'x', sizeof(listeners) - 1);
+	submit_rows(f, 1, false);
+	op = fake_find(f->disk, FAKE_WRITE, 0);
+	assert_int_equal(f->disk->ops[op].offset, 0);
+	assert_non_null(memmem(f->disk->ops[op].buf, WAL_SCHEMA_BYTES, "\"kept\"", 6));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -434,6 +449,7 @@ int main(void)
 		T(retention_by_bytes_recycles_the_oldest),
 		T(a_restart_goes_on_behind_what_was_durable),
 		T(a_sealed_batch_is_known_once_it_is_durable),
+		T(the_first_page_keeps_texts_that_the_caller_has_freed),
 		T(listeners_that_fit_no_first_page_are_refused_at_the_start),
 	};
 
