@@ -51,9 +51,9 @@ def cpus():
 
 
 def machine_cpu_seconds():
-    """CPU seconds of the whole machine, kernel workers and interrupts included, from some moment on:
-    all time but what was idle or taken by the host. The kernel measures idle time, whereas it counts
-    the rest by ticks, which miss what runs between them."""
+    """CPU seconds of the whole machine from some moment on, kernel workers and interrupts included:
+    all time but what was idle or taken by the host. The kernel measures idle time, whereas it
+    counts the rest by ticks, which miss what runs between them."""
     with open("/proc/stat", encoding="ascii") as f:
         fields = [int(v) for v in f.readline().split()[1:]]
     now = time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -256,19 +256,18 @@ class Millraced:
 
     PORT = 5514
 
-    def __init__(self, case, device, cpu, log=None, netns=None, **more):
+    def __init__(self, case, device, cpu, log=None, netns=None, port=None, **more):
         self.case = case
         self.data = case.dir / "data"
         self.socket = case.dir / "millraced.sock"
         shutil.rmtree(self.data, ignore_errors=True)
         config = {
             "data": self.data, "socket": self.socket, "cpus": cpu,
-            "ports": [{"name": "bench", "device": device}],
+            "ports": [{"name": "bench", "device": device, **(port or {})}],
             "listeners": [{"name": "bench", "port": self.PORT}],
             "log": log or {"retain_size": 0},
         }
-        for key, value in more.items():
-            config[key] = value
+        config.update(more)
         path = case.dir / "millraced.yaml"
         path.write_text(yaml_text(config), encoding="utf-8")
         self.process = case.start([MILLRACED, "--config", str(path)], netns=netns)

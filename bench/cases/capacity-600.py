@@ -16,6 +16,7 @@ from harness import RXONLY, CpuMeter, Millraced, cpus, main, seconds  # noqa: E4
 
 SIZE = 600
 FRAMES = 10000
+RUN_ID = "00000600"
 TARGET = 1e6
 MBUFS = 32767  # the port keeps FRAMES of them for good
 FIO_BYTES = "2G"
@@ -37,7 +38,8 @@ def fio(case, duration):
     out = case.run(["fio", "--name=reference", f"--filename={case.dir}/fio.dat",
                     f"--size={FIO_BYTES}", "--rw=write", "--bs=1M", "--ioengine=io_uring",
                     "--direct=1", f"--iodepth={FIO_DEPTH}", "--overwrite=1", "--time_based",
-                    f"--runtime={duration:g}", "--output-format=json", *memory], duration + 120)
+                    f"--runtime={max(1, round(duration))}", "--output-format=json", *memory],
+                   duration + 120)
     (case.dir / "fio.dat").unlink()
     write = json.loads(out[out.index("{"):])["jobs"][0]["write"]
     return write["bw_bytes"] / 1e6, memory[0].partition("=")[2]
@@ -67,7 +69,7 @@ def run(case):
     device = f"net_pcap0,rx_pcap={capture},infinite_rx=1"
     case.send(["--port", f"net_pcap0,tx_pcap={capture}", "--no-huge", "--to",
                f"10.9.0.1:{Millraced.PORT}", "--rate", "max", "--size", str(SIZE), "--count",
-               str(FRAMES), "--id", "00000600"], 60)
+               str(FRAMES), "--id", RUN_ID], 60)
     alone = case.run_json([RXONLY, "--cpu", str(receiver_cpu), device, f"{duration / 4:g}"],
                           duration + 60)
     disk, memory = fio(case, duration / 2)
@@ -77,12 +79,17 @@ def run(case):
     delta, elapsed, cpu = measure(receiver, duration)
     commit = receiver.histogram("commit_latency_ns")
     receiver.stop()
+    # Each frame comes again and again, so only what is wrong with an event can be told.
+    check = case.seqcheck(["--id", RUN_ID, "--count", str(FRAMES), "--size", str(SIZE),
+                           str(receiver.data)])
 
     events = delta["partition.rows_durable"]
     written = delta["partition.written_bytes"] / elapsed / 1e6
     case.row("durable_per_second", events / elapsed, "events/s", TARGET)
     case.row("disk_written", written, "MB/s", disk)
     case.row(f"disk_fio_{memory}", disk, "MB/s")
+    case.row("distinct_in_log", check["found"], "events", FRAMES)
+    case.row("damaged", check["damaged"] + check["foreign"] + check["beyond"], "events")
     case.row("log_bytes_per_event", delta["partition.written_bytes"] / max(events, 1), "bytes")
     for name in ("p50", "p99", "max"):
         case.row(f"commit_{name}", commit[name] / 1e6, "ms")

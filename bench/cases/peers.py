@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The same events on the same veth pair into millraced (AF_PACKET and AF_XDP), into the receiver one
-would write by hand, and into rsyslog: what of each offered rate is kept, the highest rate without
-loss, and the CPU it takes.
+"""The same events on the same veth pair into millraced (AF_PACKET and AF_XDP), into the receiver
+one would write by hand, and into rsyslog: what of each offered rate is kept, the highest rate
+without loss, and the CPU it takes.
 
 Kept is what lies whole in the file or log after the receiver has ended. The peers need not make
 anything durable in time: rsyslog writes without fsync, udp_writer a megabyte at a time.
@@ -97,9 +97,11 @@ class Rsyslog(Peer):
 
 
 class Ours(Peer):
+    port = {}
+
     def start(self):
         self.address(False)
-        self.receiver = Millraced(self.case, self.device, cpus()[0], netns=self.rx)
+        self.receiver = Millraced(self.case, self.device, cpus()[0], netns=self.rx, port=self.port)
         return self.receiver.pid
 
     def end(self):
@@ -111,12 +113,14 @@ class Ours(Peer):
 
 class AfPacket(Ours):
     name = "millraced_af_packet"
-    device = "net_af_packet0,iface=rx0"
+    # 32 MiB of ring, half of what the peers' sockets may hold; the driver's default is 1 MiB.
+    device = "net_af_packet0,iface=rx0,framecnt=16384"
 
 
 class AfXdp(Ours):
     name = "millraced_af_xdp"
     device = "net_af_xdp0,iface=rx0"
+    port = {"rx_descriptors": 4096}  # all the buffers that the driver has
 
 
 def settle(pid):
@@ -175,7 +179,9 @@ def ladder(case, peer, tx, duration):
         low = 1000
     for _ in range(BISECTIONS if high is not None else 0):
         middle = (low + high) // 2
-        if loss_free(one_run(case, peer, tx, middle, duration)):
+        result = one_run(case, peer, tx, middle, duration)
+        report_run(case, peer, result)
+        if loss_free(result):
             low = middle
         else:
             high = middle
