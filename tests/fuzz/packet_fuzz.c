@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// libFuzzer: a frame of any bytes is dropped, cut into events or answered without a byte read or
+// written outside it. The first byte of the input says what the device would, and who is asked.
+
+#include "../unit/dataplane/packets.h"
+#include "dataplane/lines.h"
+#include "dataplane/packet.h"
+
+#define STATE_MASK 3u
+#define L4_SHIFT 2
+#define PROMISCUOUS 16u
+#define ANSWER_ROOM 16u // more than the ND option needs
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static struct config config;
+static struct listener_table table;
+
+static void expect(bool truth)
+{
+	if (!truth)
+		abort();
+}
+
+static void listen_once(void)
+{
+	if (table.config != NULL)
+		return;
+	config.listeners[0] = listener_on(5000, "192.0.2.1");
+	config.listeners[1] = listener_on(514, NULL);
+	config.listeners[1].split = SPLIT_LINES;
+	config.listener_count = 2;
+	listener_table_init(&table, &config);
+}
+
+static void check_events(const uint8_t *frame, uint32_t len, const struct packet *packet)
+{
+	const uint8_t *payload = frame + packet->payload, *event, *last = payload;
+	struct lines lines;
+	uint32_t event_len;
+
+	expect(packet->payload_len > 0 && packet->payload + packet->payload_len <= (int)len);
+	expect(packet->listener < config.listener_count);
+	lines_init(&lines, config.listeners[packet->listener].split, payload, packet->payload_len);
+	while (lines_next(&lines, &event, &event_len)) {
+		expect(event_len > 0 && event >= last);
+		last = event + event_len;
+		expect(last <= payload + packet->payload_len);
+	}
+}
+
+// Into a buffer of just the room that is stated, so that writing too far is noticed too.
+static void check_answer(const uint8_t *frame, uint32_t len, const struct packet *packet,
+	const struct host_identity *host)
+{
+	uint32_t room = (len < 60 ? 60 : len) + ANSWER_ROOM, n;
+	uint32_t most = room - ANSWER_ROOM + (packet->kind == PACKET_ND_SOLICIT ? 8 : 0);
+	uint8_t *buffer = calloc(1, room);
+	struct packet again;
+
+	expect(buffer != NULL);
+	memcpy(buffer, frame, len);
+	n = host_answer(buffer, len, room, packet, host);
+	expect(n >= 60 && n <= most);
+	// What is sent must not be an inquiry itself.
+	memcpy(buffer, host->mac, sizeof(host->mac));
+	packet_parse(buffer, n, CHECKSUM_UNKNOWN, CHECKSUM_UNKNOWN, host, &table, &again);
+	expect(again.kind == PACKET_DROP);
+	free(buffer);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct host_identity host;
+	struct packet packet;
+
+	if (size == 0 || size > 1 + 65535)
+		return 0;
+	listen_once();
+	make_host(&host);
+	if ((data[0] & PROMISCUOUS) != 0) {
+		host.promiscuous = true;
+		host.address_count = 0;
+	}
+	packet_parse(data + 1, (uint32_t)size - 1, data[0] & STATE_MASK,
+		data[0] >> L4_SHIFT & STATE_MASK, &host, &table, &packet);
+	if (packet.kind == PACKET_DATAGRAM)
+		check_events(data + 1, (uint32_t)size - 1, &packet);
+	else if (packet.kind != PACKET_DROP)
+		check_answer(data + 1, (uint32_t)size - 1, &packet, &host);
+	else
+		expect(packet.drop < DROP_COUNT);
+	return 0;
+}
