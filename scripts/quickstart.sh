@@ -165,7 +165,7 @@ read_back() {
 	script=$(cat <<-PYTHON
 	import glob, pyarrow as pa
 	log = pa.concat_tables(pa.ipc.open_stream(pa.memory_map(f)).read_all() for f in sorted(glob.glob("$data/*/[0-9]*.arrows")))
-	print(log.num_rows, "events;", *log["payload"].slice(0, 2).to_pylist(), sep="\n")
+	print(log.num_rows, "events:", log["payload"].slice(0, 2).to_pylist(), "…")
 	PYTHON
 	)
 	printf '%s\n\n' "$script"
