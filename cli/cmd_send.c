@@ -245,7 +245,7 @@ static int print_json(const struct send_plan *plan, const struct send_tally *tal
 {
 	uint64_t tried = tally->sent + tally->refused;
 	char id[9], host[256] = "";
-	json_t *data;
+	json_t *data, *envelope;
 
 	snprintf(id, sizeof(id), "%08x", plan->id);
 	gethostname(host, sizeof(host) - 1);
@@ -259,7 +259,9 @@ static int print_json(const struct send_plan *plan, const struct send_tally *tal
 		tried > 0 ? json_id(tried - 1) : json_null());
 	if (data == NULL)
 		return -ENOMEM;
-	cli_print_json(json_envelope("millrace.send/1", host, data, warnings_of(tally)));
+	envelope = json_envelope("millrace.send/1", host, data, warnings_of(tally));
+	cli_print_json(envelope);
+	json_decref(envelope);
 	return 0;
 }
 

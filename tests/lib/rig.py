@@ -271,11 +271,16 @@ class Receiver:
         return self.stderr_path.read_text(errors="replace") if self.stderr_path.exists() else ""
 
     def log_tail(self, lines=30):
-        return "\n".join(self.log().splitlines()[-lines:])
+        """The last words, or what a sanitizer said first."""
+        said = self.log().splitlines()
+        for number, line in enumerate(said):
+            if "Sanitizer" in line or "runtime error:" in line:
+                return "\n".join(said[number:number + lines])
+        return "\n".join(said[-lines:])
 
     def expect_clean(self):
         for word in ("runtime error:", "Sanitizer"):
-            expect(word not in self.log(), f"a sanitizer spoke:\n{self.log_tail(80)}")
+            expect(word not in self.log(), f"a sanitizer spoke:\n{self.log_tail()}")
 
     def get_text(self, path):
         connection = UnixConnection(self.socket, 5 * PATIENCE)
