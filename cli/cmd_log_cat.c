@@ -238,7 +238,7 @@ static int run_cat(const struct cli *cli, const struct cli_args *args)
 	rc = log_dirs_open(cli, args->argc > 0 ? args->argv[0] : NULL, &cat.dirs);
 	if (rc != EXIT_CLI_OK)
 		return rc;
-	cat.readers = calloc(cat.dirs.count, sizeof(*cat.readers));
+	cat.readers = calloc(cat.dirs.count, sizeof(struct wal_reader *));
 	rc = cat.readers == NULL ? EXIT_CLI_DEGRADED
 				 : cat_all(&cat, args->value[CAT_FOLLOW] != NULL);
 	for (unsigned i = 0; cat.readers != NULL && i < cat.dirs.count; i++)

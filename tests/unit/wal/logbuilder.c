@@ -312,6 +312,7 @@ static uint8_t *read_file(const struct logbuilder *lb, const char *name, size_t 
 	uint8_t *bytes;
 
 	*ret_len = lb_size(lb, name);
+	must(*ret_len < UINT64_MAX);
 	bytes = malloc(*ret_len + 1);
 	must(bytes != NULL);
 	must(pread(fd, bytes, *ret_len, 0) == (ssize_t)*ret_len);
