@@ -16,6 +16,7 @@ enum field {
 	FIELD_PACKETS,
 	FIELD_BYTES,
 	FIELD_TX,
+	FIELD_HANDED_OVER, // by the driver; the lcore's own count of them has the role
 	FIELD_PKT_DROPS,
 	FIELD_EVENTS,
 	FIELD_DURABLE,
@@ -120,6 +121,7 @@ static enum field field_of(const json_t *entry)
 		{"role", "ev_durable", FIELD_DURABLE},
 		{"role", "ev_drop", FIELD_EV_DROPS},
 		{"role", "ev_flight", FIELD_IN_FLIGHT},
+		{"name", "rx_packets", FIELD_HANDED_OVER},
 		{"name", "rx_bytes", FIELD_BYTES},
 		{"name", "tx_packets", FIELD_TX},
 		{"name", "written_bytes", FIELD_WRITTEN},
@@ -355,7 +357,8 @@ static json_t *port_json(const struct row *row, const struct rates *rates)
 {
 	json_t *ret = json_pack("{s:s}", "port", row->key);
 
-	set_rate(ret, "packets_per_second", row->sum[FIELD_PACKETS], rates);
+	set_rate(ret, "packets_per_second", row->sum[FIELD_HANDED_OVER] + row->sum[FIELD_PACKETS],
+		rates);
 	set_rate(ret, "bits_per_second", row->sum[FIELD_BYTES] * 8, rates);
 	set_rate(ret, "tx_packets_per_second", row->sum[FIELD_TX], rates);
 	set_rate(ret, "drops_per_second", row->sum[FIELD_PKT_DROPS], rates);

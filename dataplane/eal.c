@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static bool started;
 
@@ -207,7 +208,10 @@ int eal_start(const struct config *config, const struct plan *plan)
 
 void eal_stop(void)
 {
-	if (started)
+	if (started) {
 		rte_eal_cleanup();
+		// EAL leaves its directory behind; one that is not empty stays.
+		rmdir(rte_eal_get_runtime_dir());
+	}
 	started = false;
 }

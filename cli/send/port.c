@@ -158,6 +158,7 @@ static void port_close(struct send_wire *wire)
 		rte_eth_dev_close(w->port);
 	}
 	rte_eal_cleanup();
+	rmdir(rte_eal_get_runtime_dir()); // EAL leaves it behind
 	free(w);
 }
 

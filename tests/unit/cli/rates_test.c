@@ -60,6 +60,7 @@ static json_t *sample(json_int_t n)
 		json_array_append_new(
 			ret, entry("ring", "size_packets", "partition", label, "gauge", NULL, 256));
 	}
+	json_array_append_new(ret, entry("port", "rx_packets", "port", "a", "total", NULL, 7 * n));
 	return ret;
 }
 
@@ -108,6 +109,9 @@ static void rows_are_told_apart_by_their_label(void **state)
 	assert_true(at(second, "in_flight_events") == 5);
 	assert_true(isnan(at(json_array_get(partitions, 0), "write_amplification")));
 	assert_int_equal(json_array_size(json_object_get(top, "ports")), 1);
+	// What the driver handed over and what was lost below; the first is no part of the sum.
+	assert_true(at(json_array_get(json_object_get(top, "ports"), 0), "packets_per_second") ==
+		    16000);
 	assert_true(at(lcore, "busy") == 0.25);
 	json_decref(top);
 }
