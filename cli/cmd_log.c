@@ -149,8 +149,7 @@ static int run_verify(const struct cli *cli, const struct cli_args *args)
 	if (cli_interrupted)
 		rc = EXIT_CLI_INTERRUPTED;
 	else if (cli->json)
-		cli_print_json(
-			json_envelope("millrace.log-verify/1", NULL, json_incref(rows), NULL));
+		log_print_json("millrace.log-verify/1", rows);
 	log_dirs_free(&dirs);
 out:
 	json_decref(rows);
@@ -254,8 +253,7 @@ static int repair_dirs(const struct cli *cli, const struct log_dirs *dirs)
 	for (unsigned i = 0; i < dirs->count; i++)
 		rc = worse(rc, repair_part(cli, &dirs->parts[i], rows));
 	if (cli->json)
-		cli_print_json(
-			json_envelope("millrace.log-repair/1", NULL, json_incref(rows), NULL));
+		log_print_json("millrace.log-repair/1", rows);
 	close(lock_fd);
 out:
 	json_decref(rows);

@@ -203,8 +203,7 @@ static int run_ls(const struct cli *cli, const struct cli_args *args)
 	for (unsigned i = 0; rc == EXIT_CLI_OK && i < dirs.count; i++)
 		rc = list_part(cli, &dirs.parts[i], list);
 	if (rc == EXIT_CLI_OK && cli->json)
-		cli_print_json(
-			json_envelope("millrace.log-segments/1", NULL, json_incref(list), NULL));
+		log_print_json("millrace.log-segments/1", list);
 	log_dirs_free(&dirs);
 out:
 	json_decref(list);

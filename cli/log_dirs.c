@@ -3,6 +3,7 @@
 #include "cli/log_dirs.h"
 
 #include "cli/client.h"
+#include "common/json.h"
 #include "common/units.h"
 
 #include <dirent.h>
@@ -258,4 +259,12 @@ void log_dirs_free(struct log_dirs *dirs)
 {
 	free(dirs->parts);
 	*dirs = (struct log_dirs){0};
+}
+
+void log_print_json(const char *schema, json_t *rows)
+{
+	json_t *envelope = json_envelope(schema, NULL, json_incref(rows), NULL);
+
+	cli_print_json(envelope);
+	json_decref(envelope);
 }

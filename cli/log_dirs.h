@@ -34,3 +34,6 @@ int log_dirs_open(const struct cli *cli, const char *dir, struct log_dirs *ret);
 int log_dirs_refresh(const struct cli *cli, struct log_dirs *dirs);
 
 void log_dirs_free(struct log_dirs *dirs);
+
+// Prints rows in their envelope, for --json.
+void log_print_json(const char *schema, json_t *rows);
