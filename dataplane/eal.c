@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 static bool started;
+static struct eal_args *kept; // EAL reorders the list and keeps the texts
 
 static int add(struct eal_args *args, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
@@ -188,20 +189,20 @@ static void route_log(void)
 
 int eal_start(const struct config *config, const struct plan *plan)
 {
-	struct eal_args *args = malloc(sizeof(*args));
+	struct eal_args *args = kept = malloc(sizeof(*args));
 	int err = args != NULL ? eal_args_make(args, config, plan) : -ENOMEM;
 
 	if (err == 0) {
 		route_log();
 		rte_log_set_global_level(RTE_LOG_WARNING);
-		// EAL reorders the list, not the texts, which must live on.
 		if (rte_eal_init(args->count, args->list) < 0)
 			err = -rte_errno;
 		started = err == 0;
 	}
 	if (err != 0) {
 		log_err("DPDK's EAL did not start: %s", strerror(-err));
-		free(args);
+		free(kept);
+		kept = NULL;
 	}
 	return err;
 }
@@ -213,5 +214,7 @@ void eal_stop(void)
 		// EAL leaves its directory behind; one that is not empty stays.
 		rmdir(rte_eal_get_runtime_dir());
 	}
+	free(kept);
+	kept = NULL;
 	started = false;
 }

@@ -95,3 +95,19 @@ uint64_t netdev_rx_dropped(const char *name)
 {
 	return read_statistic(name, "rx_dropped") + read_statistic(name, "rx_missed_errors");
 }
+
+// Second column of /proc/net/softnet_stat, in hexadecimal, a line for each CPU.
+uint64_t netdev_backlog_dropped(void)
+{
+	FILE *f = fopen("/proc/net/softnet_stat", "re");
+	uint64_t sum = 0, dropped;
+	char line[512];
+
+	if (f == NULL)
+		return 0;
+	while (fgets(line, sizeof(line), f) != NULL)
+		if (sscanf(line, "%*x %" SCNx64, &dropped) == 1)
+			sum += dropped;
+	fclose(f);
+	return sum;
+}

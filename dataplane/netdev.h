@@ -14,5 +14,9 @@ unsigned netdev_addresses(const char *name, struct config_address *ret, unsigned
 // True when one of the port's configured addresses is also the kernel's on that device.
 bool netdev_has_any(const char *name, const struct config_port *port);
 
-// Packets that the kernel dropped on the device before any socket saw them.
+// Packets that the kernel dropped on the device: before any socket saw them, but also behind a
+// packet socket that did, when nobody else wanted them (a frame with two VLAN tags, say).
 uint64_t netdev_rx_dropped(const char *name);
+
+// Packets of all devices that found a CPU's backlog full, so that no socket saw them.
+uint64_t netdev_backlog_dropped(void);

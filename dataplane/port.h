@@ -77,7 +77,7 @@ struct port {
 	pthread_mutex_t lock; // of what follows
 	struct below below;
 	struct below_drops drops;
-	uint64_t device_dropped_seen;
+	uint64_t device_dropped_seen, backlog_dropped_seen;
 	uint64_t device_dropped;
 	uint64_t values[PORT_COUNTER_COUNT];
 

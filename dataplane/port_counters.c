@@ -15,17 +15,27 @@ static const struct counter_def port_defs[PORT_COUNTER_COUNT] = {
 #undef X
 };
 
-// The device's own count goes back when it is removed and made anew under the same name.
+// How far a count has moved; it goes back when a device is made anew under the same name.
+static uint64_t moved(uint64_t *seen, uint64_t now)
+{
+	uint64_t before = *seen;
+
+	*seen = now;
+	return now > before ? now - before : 0;
+}
+
+// Neither count alone is that of packets lost before the socket: the device's has packets that the
+// socket did get, the backlog's has those of other devices. What both have seen is the most that it
+// can be, and exact while only one of the two reasons is at work.
 static void read_device_dropped(struct port *port)
 {
-	uint64_t now;
+	uint64_t device, backlog;
 
 	if (port->ifindex == 0 || if_nametoindex(port->device.name) != port->ifindex)
 		return;
-	now = netdev_rx_dropped(port->device.name);
-	if (now > port->device_dropped_seen)
-		port->device_dropped += now - port->device_dropped_seen;
-	port->device_dropped_seen = now;
+	device = moved(&port->device_dropped_seen, netdev_rx_dropped(port->device.name));
+	backlog = moved(&port->backlog_dropped_seen, netdev_backlog_dropped());
+	port->device_dropped += device < backlog ? device : backlog;
 }
 
 // The reasons that this driver has, each packet under one of them only.
@@ -91,8 +101,10 @@ void port_counters_start(struct port *port)
 	if (port->driver == PORT_LOSSY_NOMBUF)
 		port->defs[PORT_nombuf].role = ROLE_PKT_DROP;
 	rte_eth_stats_reset(port->id);
-	if (port->driver == PORT_AF_PACKET && port->ifindex != 0)
+	if (port->driver == PORT_AF_PACKET && port->ifindex != 0) {
 		port->device_dropped_seen = netdev_rx_dropped(port->device.name);
+		port->backlog_dropped_seen = netdev_backlog_dropped();
+	}
 	port->set = (struct counter_set){
 		.subsystem = "port",
 		.defs = port->defs,

@@ -227,7 +227,7 @@ static void report_times(struct checks *c, const uint64_t *flush, const uint64_t
 
 static void measure(struct checks *c, const char *dir)
 {
-	uint64_t flush[PROBE_WRITES], dsync[PROBE_WRITES];
+	uint64_t flush[PROBE_WRITES] = {0}, dsync[PROBE_WRITES] = {0};
 	int fd = open_probe(dir, c->config->log.direct ? O_DIRECT : 0);
 	void *buf = NULL;
 	int err = fd < 0 ? fd : 0;
