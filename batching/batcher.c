@@ -34,7 +34,7 @@ static const struct counter_def counter_defs[] = {
 #define X(name, kind, role, help) {#name, help, COUNTER_##kind, ROLE_##role},
 	BATCHER_COUNTERS(X)
 #undef X
-#define EV_DROP(name, help) {"drop_" #name, help, COUNTER_TOTAL, ROLE_EV_DROP},
+#define EV_DROP(name, help) {#name, help, COUNTER_TOTAL, ROLE_EV_DROP},
 #include "common/drops.def"
 };
 

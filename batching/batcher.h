@@ -6,8 +6,8 @@
 //
 // A block is submitted when it is full, when it holds a reliable event and nothing is in flight, or
 // commit_interval after its first event. A batch is sealed seal_interval after its first event, or
-// at seal_bytes or seal_events: by a flag on its last block when that is still open, else by a block
-// of no rows. A batch without rows is never sealed.
+// at seal_bytes or seal_events: by a flag on its last block when that is still open, else by a
+// block of no rows. A batch without rows is never sealed.
 
 #include "common/counters.h"
 #include "wal/wal.h"

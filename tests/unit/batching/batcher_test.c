@@ -456,7 +456,7 @@ static void an_event_larger_than_a_block_is_dropped_by_name(void **state)
 	e.payload_len = block_payload_max(BLOCK);
 	append(f, &e);
 	batcher_poll(f->batcher, clock_ticks());
-	assert_int_equal(value("drop_too_large"), 1);
+	assert_int_equal(value("too_large"), 1);
 	assert_int_equal(value("rows_submitted"), 1); // the block is full by it
 	assert_events_balance();
 }
@@ -480,7 +480,7 @@ static void a_failed_log_counts_what_was_lost_and_drops_the_rest(void **state)
 	append_text(f, "dropped");
 	batcher_poll(f->batcher, clock_ticks());
 	assert_int_equal(value("rows_lost"), 1);
-	assert_int_equal(value("drop_partition_failed"), 1);
+	assert_int_equal(value("partition_failed"), 1);
 	assert_events_balance();
 }
 
@@ -536,7 +536,7 @@ static void a_full_disk_drops_by_name_and_reception_goes_on(void **state)
 	atomic_store(&f->wal->state.full, true);
 	append_text(f, "refused");
 	batcher_poll(f->batcher, clock_ticks());
-	assert_int_equal(value("drop_log_full"), 1);
+	assert_int_equal(value("log_full"), 1);
 	assert_events_balance();
 }
 

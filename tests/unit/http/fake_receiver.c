@@ -171,8 +171,9 @@ static void serve_status(const struct http_request *req, struct http_reply *repl
 		(json_int_t)93784000000000, "mode", "pipeline", "config_path", "data_path",
 		"/var/lib/millrace", "disk_free_bytes", (json_int_t)1 << 40, "disk_size_bytes",
 		(json_int_t)1 << 41, "retain_bytes", "retain_age_ns", "log_bytes",
-		(json_int_t)(partition_values[0][6] + partition_values[1][6]), "port_count", 1,
-		"partition_count", PARTITIONS, "lcore_count", 2, "hugepages", 1);
+		(json_int_t)(counter_get(&partition_values[0][6]) +
+			     counter_get(&partition_values[1][6])),
+		"port_count", 1, "partition_count", PARTITIONS, "lcore_count", 2, "hugepages", 1);
 }
 
 static void serve_ports(const struct http_request *req, struct http_reply *reply, void *arg)

@@ -89,6 +89,7 @@ int main(int argc, char **argv)
 
 	if (argc != 2) {
 		fprintf(stderr, "usage: make_segment FILE\n");
+		free(m.block);
 		return 2;
 	}
 	m.file = fopen(argv[1], "wb");
