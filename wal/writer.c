@@ -74,7 +74,7 @@ static int begin_segment(struct wal *wal)
 		.segment = s,
 		.len = WAL_SCHEMA_BYTES,
 		.end_seq = wal->next_seq};
-	struct wal_segment_header header;
+	struct wal_segment_header header = {0};
 	int r;
 
 	p.buf = ctl_buffer(wal, &p.slot);

@@ -55,6 +55,7 @@ class Campaign:
             time.sleep(moment)  # anywhere in start and recovery
         else:
             receiver.start("--print-durable")
+            wait_until(self.begun, "each partition began a segment of this run", 20)
             self.check_closed(sparing_newest=True)
             goal = self.progress()
             wait_until(lambda: self.progress() > goal, "something became durable", 20)
@@ -62,8 +63,14 @@ class Campaign:
         receiver.kill()
         for partition, seq in self.printed().items():
             expect(seq >= self.durable.get(partition, 0),
-                   f"partition {partition}: durable {seq} printed after {self.durable[partition]}")
+                   f"partition {partition}: durable {seq} printed after {self.durable.get(partition)}")
             self.durable[partition] = seq
+
+    def begun(self):
+        """Recovery appends to nothing, so this run's newest segment begins behind all of before."""
+        newest = [logread.segments(self.receiver.data / str(p))[-1:] for p in (0, 1)]
+        return all(paths and int(paths[0].name.split(".")[0]) >= self.durable.get(p, 0)
+                   for p, paths in enumerate(newest))
 
     def printed(self):
         path = self.receiver.stdout_path
@@ -104,7 +111,7 @@ def what_was_printed_as_durable_survives_kill_9(r):
     campaign = Campaign(r)
     print(f"seed {campaign.seed}")
     # One flow for each event, so that both partitions get some; per flow the order is the sender's.
-    r.popen(campaign.net.command("tx", MILLRACE, "send", f"{RECEIVER4}:{PORT}", "--rate", 20000,
+    r.popen(campaign.net.command("tx", "taskset", "-c", "0", MILLRACE, "send", f"{RECEIVER4}:{PORT}", "--rate", 20000,
                                  "--duration", "10h", "--size", "18-400", "--id", RUN_ID,
                                  "--flows", 16), stdout=-3, stderr=-3)
     for number in range(ROUNDS):

@@ -136,16 +136,18 @@ class Net:
         with self.inside("tx"):
             return socket.socket(family, socket.SOCK_DGRAM)
 
-    def frame_socket(self, device="src0"):
-        """To put whole frames on the wire."""
+    def frame_socket(self, device="src0", everything=False):
+        """To put whole frames on the wire; 'everything': to take off what comes, too."""
         with self.inside("tx"):
             out = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-            out.bind((device, 0))
+            out.bind((device, 3 if everything else 0))  # ETH_P_ALL
         return out
 
     def send_events(self, *words, port=PORT, to=RECEIVER4):
         """millrace send from the sender's namespace; its account as JSON."""
-        done = self.sh("tx", MILLRACE, "--json", "send", f"{to}:{port}", *words, check=False)
+        # Pinned: a sender that changes its CPU leaves packets in both CPUs' backlogs, and the
+        # kernel puts them on the wire in either order.
+        done = self.sh("tx", "taskset", "-c", "0", MILLRACE, "--json", "send", f"{to}:{port}", *words, check=False)
         expect(done.returncode in (0, 1), f"millrace send: exit {done.returncode} {done.stderr}")
         return json.loads(done.stdout)["data"]
 

@@ -24,7 +24,7 @@ def send_one_by_one(net, receiver, payloads):
 
 def every_reader_reads_what_was_sent(r):
     net = r.net()
-    receiver = r.receiver(net, log={"segment_size": "16MiB", "commit_interval": "2ms"}).start()
+    receiver = r.receiver(net, log={"segment_size": "16MiB", "block_size": "128KiB", "commit_interval": "2ms"}).start()
     dice = random.Random(7)
     payloads = [dice.randbytes(dice.choice((1, 2, 18, 63, 64, 65, 600, 1400, 1472)))
                 for _ in range(2000)]

@@ -83,7 +83,7 @@ def a_log_of_a_newer_version(r):
     path.write_bytes(page)
     before = digests(receiver.data)
     said = fails(receiver)
-    expect("version" in said, f"the version is not named: {said}")
+    expect("newer Millrace (format 2)" in said, f"the version is not named: {said}")
     expect_equal(digests(receiver.data), before, "the log, untouched")
 
 
