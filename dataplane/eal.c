@@ -154,12 +154,13 @@ int eal_args_make(struct eal_args *ret, const struct config *config, const struc
 }
 
 // Lines that say nothing to whoever runs this: no page of 1 GiB is ever asked for, and hugetlbfs
-// is not needed, nor the telemetry socket of old.
+// is not needed, nor the telemetry socket of old, nor a secondary process.
 static bool is_noise(const char *line)
 {
 	return strstr(line, "No free 1048576 kB hugepages") != NULL ||
 	       strstr(line, "no mounted hugetlbfs found") != NULL ||
-	       strstr(line, "legacy socket not created") != NULL;
+	       strstr(line, "legacy socket not created") != NULL ||
+	       strstr(line, "mp action callback") != NULL;
 }
 
 static ssize_t write_log(void *cookie, const char *buf, size_t size)
