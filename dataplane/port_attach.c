@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "common/logmsg.h"
+#include "dataplane/bpf_log.h"
 #include "dataplane/port.h"
 
 #include <rte_bus.h>
@@ -18,6 +18,7 @@
 // frames at 1 Gbit/s. With one for each, 4 to 19 % of 50,000 to 100,000 packets/s were lost on a
 // busy machine of two cores.
 #define AF_PACKET_FRAMES 16
+#define AF_PACKET_FRAMES_ENOUGH 16384
 
 static uint32_t power_of_two(uint32_t n)
 {
@@ -26,6 +27,24 @@ static uint32_t power_of_two(uint32_t n)
 	while (power < n)
 		power *= 2;
 	return power;
+}
+
+static uint32_t ring_frames(uint32_t descriptors)
+{
+	uint32_t least = power_of_two(descriptors), frames = least * AF_PACKET_FRAMES;
+
+	if (frames > AF_PACKET_FRAMES_ENOUGH)
+		frames = AF_PACKET_FRAMES_ENOUGH;
+	return frames > least ? frames : least;
+}
+
+// Drivers return plain -1 for whatever they have told by a line of their own.
+static const char *reason(int err)
+{
+	if (err == -1)
+		return "the driver refused it";
+	// What EAL makes of a vdev that no driver wants.
+	return err == -EFAULT ? "DPDK has no such driver" : strerror(err < 0 ? -err : err);
 }
 
 // Name and arguments of the vdev that stands for the port; a PCI device has none.
@@ -49,7 +68,7 @@ static void vdev_text(
 		snprintf(args, CONFIG_DEVICE_MAX,
 			"iface=%.15s,qpairs=%u,blocksz=%u,framesz=%u,framecnt=%u,qdisc_bypass=1",
 			device->name, port->config->rx_queues, AF_PACKET_BLOCK, AF_PACKET_FRAME,
-			power_of_two(port->config->rx_descriptors) * AF_PACKET_FRAMES);
+			ring_frames(port->config->rx_descriptors));
 	}
 }
 
@@ -63,8 +82,7 @@ static int probe(struct port *port, enum port_driver driver, char *why)
 	if (port->device.kind != DEVICE_PCI) {
 		err = rte_eal_hotplug_add("vdev", name, args);
 		if (err != 0) {
-			snprintf(why, PORT_WHY_MAX, "%.80s can't be made: %s", name,
-				strerror(err < 0 ? -err : err));
+			snprintf(why, PORT_WHY_MAX, "%.80s can't be made: %s", name, reason(err));
 			return err < 0 ? err : -EIO;
 		}
 	}
@@ -153,10 +171,19 @@ static int bring_up(struct port *port, char *why)
 	if (err != 0 && why[0] == '\0')
 		snprintf(why, PORT_WHY_MAX, "%.80s refused its queues: %s",
 			port->driver_name[0] != '\0' ? port->driver_name : port->device.name,
-			strerror(err < 0 ? -err : err));
+			reason(err));
 	if (err == 0)
 		claim_sockets(port);
 	return err;
+}
+
+// What the kernel refused is known to the libraries only.
+static void add_complaint(char *why)
+{
+	size_t len = strlen(why);
+
+	if (bpf_log_last()[0] != '\0')
+		snprintf(why + len, PORT_WHY_MAX - len, " (%s)", bpf_log_last());
 }
 
 int port_attach(struct port *port, enum port_driver driver, char *why)
@@ -164,14 +191,18 @@ int port_attach(struct port *port, enum port_driver driver, char *why)
 	int err;
 
 	why[0] = '\0';
+	if (driver == PORT_AF_XDP)
+		bpf_log_take();
 	port->driver = driver;
 	port->driver_name[0] = '\0';
 	err = probe(port, driver, why);
-	if (err != 0)
-		return err;
-	err = bring_up(port, why);
-	if (err != 0)
-		port_detach(port);
+	if (err == 0) {
+		err = bring_up(port, why);
+		if (err != 0)
+			port_detach(port);
+	}
+	if (err != 0 && driver == PORT_AF_XDP)
+		add_complaint(why);
 	return err;
 }
 
