@@ -61,7 +61,7 @@ def texts(path):
     expect(run(path, "status"), 0, out="health  ok, up 1.1 d\n")
     assert len(run(path, "status").stdout.splitlines()) == 4
     expect(run(path, "top", "--once", "-d", "200ms"), 0, out="write amplification 1.10")
-    expect(run(path, "stats", "wire_*", "--rate", "200ms"), 0, out="wire_packets")
+    expect(run(path, "stats", "below_*", "--rate", "200ms"), 0, out="below_packets")
     expect(run(path, "stats", "events_open", "--nonzero"), 1, err="no counter")
     expect(run(path, "drops"), 0, out="balance 0")
     expect(run(path, "ports"), 0, out="net_af_xdp copy")
