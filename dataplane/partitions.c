@@ -94,7 +94,8 @@ static int open_partition(struct dataplane *dp, unsigned number, int lock_fd, co
 	err = wal_open(&partition->wal, &options, &partition->recovery, why);
 	if (err != 0) {
 		tell_refusal(number, err, why);
-		return err;
+		// The log of another partition: refused for safety, as twins are.
+		return err == -EINVAL ? -EEXIST : err;
 	}
 	dp->partition_count = number + 1;
 	tell_recovery(number, &partition->recovery);
