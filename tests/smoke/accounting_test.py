@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# builds: test asan
 # timeout: 300
 """Under overload the two identities are exact at rest, and their left side is the sender's count.
 

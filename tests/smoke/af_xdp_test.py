@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# builds: test asan
 """AF_XDP on a veth pair; what was obtained is said."""
 
 import logread

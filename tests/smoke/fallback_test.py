@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-# builds: test
+# builds: test asan
 """A kernel without io_uring, a file system without O_DIRECT: said at the start, slower, as right."""
 
 import pathlib

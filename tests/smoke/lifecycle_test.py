@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# builds: test asan
 # timeout: 240
 """Stops, restarts, a port that vanishes, retention."""
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# builds: test asan
 """memif between `millrace send` and millraced: no kernel between them, nothing may be lost."""
 
 import json

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# builds: test asan
 """VLAN and QinQ: events behind tags arrive, inquiries behind tags are answered behind them."""
 
 import logging
