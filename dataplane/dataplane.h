@@ -93,6 +93,7 @@ struct lcore {
 	struct steer_ring **from; // rings that end here
 	unsigned idle_rounds;
 	uint64_t last_yield; // ticks
+	uint64_t yield_gap;  // ticks until the next yield
 	_Atomic int error;   // why it ended early, 0: it didn't
 	_Atomic bool attached;
 	struct counter_set set;
