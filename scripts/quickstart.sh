@@ -77,9 +77,12 @@ reserve_hugepages() {
 # Two namespaces and a cable. The receiver's has no address and no route: its kernel keeps quiet,
 # and millraced alone answers for $receiver.
 make_network() {
+	local name
 	ip netns add "$tx"
 	ip netns add "$rx"
-	ip netns exec "$rx" sysctl -qw net.ipv6.conf.default.disable_ipv6=1
+	for name in "$tx" "$rx"; do
+		ip netns exec "$name" sysctl -qw net.ipv6.conf.default.disable_ipv6=1
+	done
 	ip -n "$tx" link add veth0 type veth peer name veth1 netns "$rx"
 	# A veth pair never fills in UDP checksums that the kernel leaves to the device.
 	ip netns exec "$tx" ethtool -K veth0 tx off >/dev/null
@@ -150,6 +153,7 @@ send_and_watch() {
 }
 
 stop_receiver() {
+	local name
 	millrace status || true
 	kill -TERM "$daemon"
 	wait "$daemon" || die "millraced ended with $?"
