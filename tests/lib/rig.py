@@ -318,17 +318,26 @@ class Receiver:
                 found[reason["name"]] = found.get(reason["name"], 0) + reason["value"]
         return found
 
-    def at_rest(self, seconds=15):
-        """Waits until nothing is in flight and nothing comes; then both identities are exact."""
+    def at_rest(self, seconds=15, packets=None):
+        """Waits until nothing is in flight and nothing comes; then both identities are exact.
+
+        packets: a function that says how many came by the sender's account. Without it a
+        receiver that takes its time to poll (a full disk) can look as if it were at rest.
+        """
         last = {}
 
         def resting():
             nonlocal last
             before, last = last, self.get("/api/v1/drops")
             return before == last and not last["packets"]["in_flight"] \
-                and not last["events"]["in_flight"]
+                and not last["events"]["in_flight"] \
+                and (packets is None or last["packets"]["in"] >= packets())
 
-        wait_until(resting, "the receiver was at rest", seconds)
+        try:
+            wait_until(resting, "the receiver was at rest", seconds)
+        except AssertionError as failed:
+            raise AssertionError(f"{failed}: {last['packets']} {last['events']}, sent "
+                                 f"{packets and packets()}, {self.drops()}") from None
         for unit in ("packets", "events"):
             expect_equal(last[unit]["balance"], 0, f"balance of {unit} at rest ({last[unit]})")
         return last

@@ -22,7 +22,7 @@ def overload(r, device, lost_somewhere, **config):
     receiver.start()
     account = net.send_events("--rate", "max", "--duration", "3s", "--size", 64, "--flows", 16)
     arrived = account["sent"] - net.refused()
-    rest = receiver.at_rest(60)
+    rest = receiver.at_rest(60, lambda: account["sent"] - net.refused())
     expect_equal(rest["packets"]["in"], arrived, f"packets in ({account}, {receiver.drops()})")
     missing = {name for name, count in receiver.drops().items() if count}
     expect(not lost_somewhere or missing, "no overload: nothing was dropped anywhere")
@@ -59,7 +59,7 @@ def lines_are_events_of_their_own(r):
     account = net.send_events("--rate", 50000, "--count", 60000, "--size", 40, "--batch-lines", 20,
                               port=LINES_PORT)
     arrived = account["datagrams"] - net.refused()
-    rest = receiver.at_rest(30)
+    rest = receiver.at_rest(30, lambda: arrived)
     expect_equal(rest["packets"]["in"], arrived, f"packets in ({account})")
     expect_equal(rest["events"]["in"], rest["packets"]["taken"] * 20, "events in")
     expect_equal(rest["events"]["durable"], rest["events"]["in"], "events durable")

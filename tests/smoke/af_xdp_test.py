@@ -9,7 +9,7 @@ from rig import PORT, RECEIVER4, expect, expect_equal
 
 
 def receive(r, device):
-    net = r.net()
+    net = r.net(quiet=True)
     receiver = r.receiver(net, device=device).start()
     port = receiver.get("/api/v1/ports")[0]
     expect_equal(port["driver"], "net_af_xdp", f"driver obtained for {device}")
