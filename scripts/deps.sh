@@ -13,14 +13,14 @@ build_packages=(
 
 # To see it run: network namespaces and ordinary senders (bsdutils: logger).
 demo_packages=(
-	iproute2 ethtool netcat-openbsd bsdutils util-linux python3 python3-venv
+	iproute2 procps ethtool netcat-openbsd bsdutils util-linux python3 python3-venv
 )
 
 test_packages=(
 	libcmocka-dev zlib1g-dev
 	clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 	shellcheck codespell systemd man-db groff-base zsh
-	jq curl tcpdump iputils-ping iputils-arping e2fsprogs procps
+	jq curl tcpdump iputils-ping iputils-arping e2fsprogs
 )
 
 # To measure: what draws, and what is measured against.
