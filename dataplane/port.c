@@ -7,6 +7,7 @@
 
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
+#include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 
 #include <errno.h>
@@ -39,13 +40,46 @@ static int device_node(const struct device *device)
 	return SOCKET_ID_ANY;
 }
 
+// As rte_pktmbuf_pool_create(), but with the objects side by side whatever the pages. AF_XDP's
+// driver takes the pool for one area of count times the object's size; without hugepages the usual
+// pool leaves the end of each page empty and reaches beyond that area, and the kernel swallows each
+// frame there: the port went silent after one round of the pool.
+static struct rte_mempool *packed_pool(const char *name, uint32_t mbufs, int node)
+{
+	struct rte_pktmbuf_pool_private sizes = {
+		.mbuf_data_room_size = RTE_PKTMBUF_HEADROOM + MBUF_DATA,
+		.mbuf_priv_size = sizeof(struct steered),
+	};
+	struct rte_mempool *pool = rte_mempool_create_empty(name, mbufs,
+		sizeof(struct rte_mbuf) + sizes.mbuf_priv_size + sizes.mbuf_data_room_size,
+		MBUF_CACHE, sizeof(sizes), node, RTE_MEMPOOL_F_NO_IOVA_CONTIG);
+
+	if (pool == NULL)
+		return NULL;
+	if (rte_mempool_set_ops_byname(pool, rte_mbuf_best_mempool_ops(), NULL) != 0)
+		goto err;
+	rte_pktmbuf_pool_init(pool, &sizes);
+	if (rte_mempool_populate_default(pool) < 0)
+		goto err;
+	rte_mempool_obj_iter(pool, rte_pktmbuf_init, NULL);
+	return pool;
+
+err:
+	rte_mempool_free(pool);
+	return NULL;
+}
+
 static int make_pool(struct port *port, uint32_t mbufs)
 {
+	int node = device_node(&port->device);
 	char name[RTE_MEMPOOL_NAMESIZE];
 
 	snprintf(name, sizeof(name), "port%u", port->index);
-	port->pool = rte_pktmbuf_pool_create(name, mbufs, MBUF_CACHE, sizeof(struct steered),
-		RTE_PKTMBUF_HEADROOM + MBUF_DATA, device_node(&port->device));
+	if (port->device.kind == DEVICE_NETDEV)
+		port->pool = packed_pool(name, mbufs, node);
+	else
+		port->pool = rte_pktmbuf_pool_create(name, mbufs, MBUF_CACHE,
+			sizeof(struct steered), RTE_PKTMBUF_HEADROOM + MBUF_DATA, node);
 	port->pool_mbufs = mbufs;
 	if (port->pool != NULL)
 		return 0;

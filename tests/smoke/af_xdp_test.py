@@ -35,4 +35,17 @@ def af_xdp_is_what_a_device_name_gets_where_it_can(r):
     receive(r, "rx0")
 
 
-rig.run(af_xdp_where_it_is_asked_for, af_xdp_is_what_a_device_name_gets_where_it_can)
+def every_frame_of_the_pool_goes_round(r):
+    """Passed on to another lcore, mbufs come back by the pool's ring, so that all get their turn."""
+    net = r.net(quiet=True)
+    receiver = r.receiver(net, device="af_xdp:rx0", mode="pipeline", rx_lcores=1, cpus="0-1",
+                          memory={"hugepages": False}).start()
+    mbufs = receiver.get("/api/v1/ports")[0]["mbufs"]
+    count = 3 * mbufs
+    net.send_events("--rate", 4000 if rig.SANITIZED else 20000, "--count", count)
+    rest = receiver.at_rest(30)
+    expect_equal(rest["events"]["durable"], count, f"durable events ({receiver.drops()})")
+    receiver.stop()
+
+
+rig.run(every_frame_of_the_pool_goes_round, af_xdp_where_it_is_asked_for, af_xdp_is_what_a_device_name_gets_where_it_can)

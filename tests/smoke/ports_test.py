@@ -34,6 +34,8 @@ def both_wires(r, **config):
                                 to="10.79.0.2")]
     rest = receiver.at_rest(30)
     expect_equal(rest["packets"]["in"], 2 * EVENTS, f"packets in ({receiver.drops()})")
+    lost = {name: count for name, count in receiver.drops().items() if count}
+    expect(not lost, f"packets were dropped at a rate that is no load: {lost}")
     durable = [int(p["durable_seq"]) for p in receiver.get("/api/v1/partitions")]
     ports = {p["name"]: p for p in receiver.get("/api/v1/ports")}
     expect_equal(sorted(ports), ["first", "second"], "ports")
