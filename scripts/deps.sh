@@ -17,7 +17,7 @@ demo_packages=(
 )
 
 test_packages=(
-	libcmocka-dev zlib1g-dev
+	libcmocka-dev zlib1g-dev python3-dev
 	clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 	shellcheck codespell systemd man-db groff-base zsh
 	jq curl tcpdump iputils-ping iputils-arping e2fsprogs
