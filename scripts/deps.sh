@@ -17,7 +17,8 @@ demo_packages=(
 )
 
 test_packages=(
-	libcmocka-dev zlib1g-dev python3-dev
+	libcmocka-dev zlib1g-dev
+	python3-dev g++ # pip configures nanoarrow's source package before it hands it over
 	clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 	shellcheck codespell systemd man-db groff-base zsh
 	jq curl tcpdump iputils-ping iputils-arping e2fsprogs

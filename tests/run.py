@@ -26,6 +26,7 @@ import time
 TREE = pathlib.Path(__file__).resolve().parent.parent
 SKIPPED = 77
 LOG_TAIL = 40
+LINE_MAX = 400
 SUITES = ["lint", "unit", "smoke", "fault"]
 
 BUILDS = {
@@ -84,7 +85,7 @@ def run_logged(command, log, env=None, timeout=None):
 
 def tail(log):
     lines = log.read_text(errors="replace").splitlines()
-    return lines[-LOG_TAIL:]
+    return [line[:LINE_MAX] for line in lines[-LOG_TAIL:]]
 
 
 class Builder:

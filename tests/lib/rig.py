@@ -67,7 +67,12 @@ def expect(condition, text):
 
 
 def expect_equal(found, wanted, what):
-    expect(found == wanted, f"{what}: found {found!r} instead of {wanted!r}")
+    expect(found == wanted, f"{what}: found {short(found)} instead of {short(wanted)}")
+
+
+def short(value):
+    text = repr(value)
+    return text if len(text) < 400 else f"{text[:200]} ... {text[-150:]} ({len(value)} in all)"
 
 
 class Net:

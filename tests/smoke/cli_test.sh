@@ -34,7 +34,7 @@ holds() {
 
 conforms() {
 	"$millrace" --json "${@:2}" >"$work/json" || true
-	python3 - "$MILLRACE_TREE/docs/schema/$1.1.json" "$work/json" <<-'END' || fail "$1: $(<"$work/json")"
+	"$MILLRACE_TREE/.venv/bin/python" - "$MILLRACE_TREE/docs/schema/$1.1.json" "$work/json" <<-'END' || fail "$1: $(<"$work/json")"
 		import json, sys
 		import jsonschema
 		schema, answer = (json.load(open(name)) for name in sys.argv[1:])
