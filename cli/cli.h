@@ -71,10 +71,6 @@ void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 // Set by SIGINT and SIGTERM; long commands look at it and return EXIT_CLI_INTERRUPTED.
 extern volatile bool cli_interrupted;
 
-// "1.5s", "200ms", "10us", "2m", "7d"; "1MiB", "10G", "64k": false when it is none.
-bool cli_parse_duration(const char *text, uint64_t *ret_ns);
-bool cli_parse_size(const char *text, uint64_t *ret_bytes);
-
 // Human figures: "1.49 M", "893 MB". buf: at least 32 bytes.
 const char *cli_count_text(double value, char *buf);
 const char *cli_bytes_text(double bytes, char *buf);

@@ -2,6 +2,8 @@
 
 #include "cli/client.h"
 
+#include "common/units.h"
+
 #include <curl/curl.h>
 
 #include <errno.h>
@@ -223,7 +225,7 @@ bool client_duration(const char *text, const char *option, uint64_t def, uint64_
 	*ret_ns = def;
 	if (text == NULL)
 		return true;
-	if (cli_parse_duration(text, ret_ns) && *ret_ns >= NS_PER_MS)
+	if (units_parse_duration(text, ret_ns) && *ret_ns >= NS_PER_MS)
 		return true;
 	cli_error("--%s %s: wants a time of 1ms and more, such as 1s or 500ms", option, text);
 	return false;

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "cli/send/send.h"
 #include "common/json.h"
+#include "common/units.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -146,8 +147,9 @@ static bool parse_plan(const struct cli_args *args, struct send_plan *plan)
 	if (v[OPT_COUNT] != NULL &&
 		!parse_count(v[OPT_COUNT], (double)SEND_COUNT_MAX, &plan->count))
 		return complain("count", v[OPT_COUNT], "a number up to 10G");
-	if (v[OPT_DURATION] != NULL && (!cli_parse_duration(v[OPT_DURATION], &plan->duration_ns) ||
-					       plan->duration_ns == 0))
+	if (v[OPT_DURATION] != NULL &&
+		(!units_parse_duration(v[OPT_DURATION], &plan->duration_ns) ||
+			plan->duration_ns == 0))
 		return complain("duration", v[OPT_DURATION], "a time as 10s");
 	if (plan->count == 0 && plan->duration_ns == 0)
 		plan->duration_ns = 10000000000ull;

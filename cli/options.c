@@ -2,6 +2,7 @@
 
 #include "cli/options.h"
 
+#include "common/units.h"
 #include "common/words.h"
 
 #include <stdarg.h>
@@ -102,7 +103,7 @@ static int set_timeout(struct line *line, const char *value)
 {
 	uint64_t ns;
 
-	if (!cli_parse_duration(value, &ns) || ns == 0)
+	if (!units_parse_duration(value, &ns) || ns == 0)
 		return fail(line, "--timeout: '%s' is not a duration such as 5s", value);
 	line->request->cli.timeout_ns = ns;
 	return 0;

@@ -1,21 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "cli/cli.h"
-#include "common/units.h"
 
 #include <math.h>
 
 #define FIGURE_BYTES 32
-
-bool cli_parse_duration(const char *text, uint64_t *ret_ns)
-{
-	return units_parse_duration(text, ret_ns);
-}
-
-bool cli_parse_size(const char *text, uint64_t *ret_bytes)
-{
-	return units_parse_size(text, ret_bytes);
-}
 
 // Three significant digits and the prefix of a power of 1000; "-" for what isn't known.
 static const char *figure(double value, const char *unit, char *buf)
