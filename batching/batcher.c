@@ -20,7 +20,7 @@ struct batcher {
 	uint32_t mean_payload;
 	bool waited;
 
-	// the open batch; blocks 0: none
+	// the open batch; no events, here and in the open block: none
 	uint64_t batch, batch_opened_at;
 	uint64_t batch_bytes, batch_events;
 
@@ -211,24 +211,6 @@ int batcher_append_slow(struct batcher *b, const struct event *event)
 	return 0;
 }
 
-uint32_t batcher_room(const struct batcher *batcher)
-{
-	const struct open_block *o = &batcher->open;
-	const struct wal_state *s = wal_state(batcher->wal);
-	uint32_t mean = batcher->mean_payload ? batcher->mean_payload : 1;
-	uint32_t room = 0;
-
-	if (batcher->block) {
-		uint32_t by_bytes = (o->payload_max - o->payload_bytes) / mean;
-
-		room = o->rows_max - o->rows < by_bytes ? o->rows_max - o->rows : by_bytes;
-	}
-	if (atomic_load_explicit(&s->in_flight, memory_order_relaxed) < batcher->log->queue_depth)
-		room += wal_rows_for(batcher->log->block_bytes, mean);
-
-	return room;
-}
-
 static void publish(struct batcher *b)
 {
 	counter_set(&b->counters[BATCHER_events_in], b->open.events_in);
@@ -273,11 +255,6 @@ bool batcher_poll(struct batcher *b, uint64_t ticks)
 	publish(b);
 
 	return worked;
-}
-
-bool batcher_idle(const struct batcher *batcher)
-{
-	return !batcher->open.rows && !batcher->batch_events && !wal_busy(batcher->wal);
 }
 
 uint64_t batcher_deadline(const struct batcher *batcher)

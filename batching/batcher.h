@@ -56,15 +56,9 @@ int batcher_attach(struct batcher *batcher);
 // it would go back.
 void batcher_set_time(struct batcher *batcher, int64_t real_ns);
 
-// Owner: how many events of mean size could be appended at once without -EAGAIN; for back-pressure.
-uint32_t batcher_room(const struct batcher *batcher);
-
 // Owner: submits and seals what is due, takes completions. 'ticks': clock_ticks() now. Returns true
 // when there was something to do.
 bool batcher_poll(struct batcher *batcher, uint64_t ticks);
-
-// Owner: true when nothing is open and nothing in flight: the lcore may sleep for long.
-bool batcher_idle(const struct batcher *batcher);
 
 // Owner: ticks at which batcher_poll() next has something to do by the clock; UINT64_MAX: never.
 uint64_t batcher_deadline(const struct batcher *batcher);
