@@ -49,16 +49,11 @@ static void look_at_partitions(struct receiver *r)
 	for (unsigned i = 0; i < r->dp.partition_count; i++) {
 		const struct wal_state *state = wal_state(r->dp.partitions[i].wal);
 		int failed = atomic_load(&state->failed);
-		bool full = atomic_load(&state->full);
 		if (failed != r->told_failed[i])
-			log_err("partition %u failed: %s; its events are dropped from now on", i,
-				strerror(-failed));
-		if (full != r->told_full[i])
-			log_warn("partition %u %s", i,
-				full ? "has no room for its log: events are dropped"
-				     : "has room for its log again");
+			log_err("partition %u failed: %s; its events are dropped until a restart "
+				"recovers it",
+				i, strerror(-failed));
 		r->told_failed[i] = failed;
-		r->told_full[i] = full;
 	}
 }
 

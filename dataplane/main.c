@@ -200,9 +200,10 @@ static void tell_end(const struct receiver *r)
 {
 	for (unsigned i = 0; i < r->dp.partition_count; i++) {
 		const struct wal_state *state = wal_state(r->dp.partitions[i].wal);
-		log_notice("partition %u: durable up to seq %" PRIu64 "%s", i,
-			atomic_load(&state->durable_seq),
-			atomic_load(&state->failed) != 0 ? "; it failed" : "");
+		int failed = atomic_load(&state->failed);
+		log_notice("partition %u: durable up to seq %" PRIu64 "%s%s", i,
+			atomic_load(&state->durable_seq), failed != 0 ? "; it failed: " : "",
+			failed != 0 ? strerror(-failed) : "");
 	}
 	log_notice("packets: %" PRIu64 " in, %" PRIu64 " taken, %" PRIu64
 		   " dropped; events: %" PRIu64 " in, %" PRIu64 " durable, %" PRIu64 " dropped",

@@ -22,7 +22,6 @@ struct receiver {
 	bool print_durable; // for tests: "durable PARTITION SEQ" lines on stdout
 	uint64_t printed[CONFIG_PARTITIONS_MAX];
 	int told_failed[CONFIG_PARTITIONS_MAX];
-	bool told_full[CONFIG_PARTITIONS_MAX];
 };
 
 enum health { HEALTH_OK, HEALTH_DEGRADED, HEALTH_FAILED };

@@ -141,7 +141,8 @@ void wal_keeper_wake(struct wal *wal);
 // errno in *ret_error when the disk has no room.
 struct segment *wal_spare_make(struct wal *wal, int *ret_error);
 
-// Marks the log failed, keeping the first reason. Any thread.
+// Marks the log failed, keeping the first reason. Any thread. Told by whoever watches wal_state():
+// an lcore logs nothing.
 void wal_fail(struct wal *wal, int error);
 
 // Tests: the next wal_attach() uses this instead of a disk of its own.

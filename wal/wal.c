@@ -290,9 +290,5 @@ void wal_fail(struct wal *wal, int error)
 {
 	int none = 0;
 
-	if (atomic_compare_exchange_strong(&wal->state.failed, &none, error))
-		log_err("partition %u: the log failed (%s); nothing more is accepted until a "
-			"restart "
-			"recovers it",
-			wal->options.partition, strerror(-error));
+	atomic_compare_exchange_strong(&wal->state.failed, &none, error);
 }
