@@ -3,7 +3,7 @@
 // The batching worker on a real log, over a real file or a disk that completes at once. What was
 // appended is read back through the reader.
 
-#include "../wal/fake_disk.h"
+#include "../wal/log_fixture.h"
 #include "batching/batcher.h"
 #include "batching/block.h"
 #include "common/clock.h"
@@ -21,42 +21,24 @@
 
 #include <cmocka.h>
 
-#define BLOCK (128u << 10)
-#define SEGMENT (16u << 20)
+#define BLOCK FIXTURE_BLOCK
 #define SECOND 1000000000ull
 
 struct fixture {
-	char data[64], dir[80], why[512];
-	struct wal *wal;
+	struct log_fixture log;
 	struct batcher *batcher;
-	struct fake_disk *disk;
-	struct wal_options options;
-	struct wal_recovery report;
-	uint64_t now; // ticks
 };
 
 static int setup(void **state)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
+	struct config_log *log = &f->log.options.log;
 
-	clock_init();
-	snprintf(f->data, sizeof(f->data), "/tmp/millrace-batcher-XXXXXX");
-	assert_non_null(mkdtemp(f->data));
-	snprintf(f->dir, sizeof(f->dir), "%s/0", f->data);
-	f->options = (struct wal_options){
-		.dir = f->dir,
-		.receiver = "test",
-		.listeners = "{}",
-		.lock_fd = -1,
-		.log = {.segment_bytes = SEGMENT,
-			.block_bytes = BLOCK,
-			.queue_depth = 4,
-			.commit_interval_ns = 3600 * SECOND,
-			.seal_interval_ns = 3600 * SECOND,
-			.seal_bytes = UINT64_MAX / 2,
-			.seal_events = UINT64_MAX / 2,
-			.direct = true},
-	};
+	log_fixture_init(&f->log);
+	log->commit_interval_ns = 3600 * SECOND;
+	log->seal_interval_ns = 3600 * SECOND;
+	log->seal_bytes = UINT64_MAX / 2;
+	log->seal_events = UINT64_MAX / 2;
 	*state = f;
 
 	return 0;
@@ -64,13 +46,10 @@ static int setup(void **state)
 
 static void start(struct fixture *f, bool fake)
 {
-	assert_int_equal(wal_open(&f->wal, &f->options, &f->report, f->why), 0);
-	assert_int_equal(batcher_new(&f->batcher, f->wal, 0, &f->options.log), 0);
-	if (fake) {
-		f->disk = fake_disk_new();
-		f->disk->instant = 1;
-		wal_set_io(f->wal, &f->disk->io);
-	}
+	log_fixture_open(&f->log, fake);
+	if (fake)
+		f->log.disk->instant = 1;
+	assert_int_equal(batcher_new(&f->batcher, f->log.wal, 0, &f->log.options.log), 0);
 	assert_int_equal(batcher_attach(f->batcher), 0);
 	batcher_set_time(f->batcher, 1000);
 }
@@ -78,12 +57,9 @@ static void start(struct fixture *f, bool fake)
 static int teardown(void **state)
 {
 	struct fixture *f = *state;
-	char command[128];
 
 	batcher_free(f->batcher);
-	wal_close(f->wal);
-	snprintf(command, sizeof(command), "rm -rf %s", f->data);
-	assert_int_equal(system(command), 0);
+	log_fixture_done(&f->log);
 	free(f);
 
 	return 0;
@@ -151,7 +127,7 @@ static void a_block_waits_for_its_commit_interval(void **state)
 {
 	struct fixture *f = *state;
 
-	f->options.log.commit_interval_ns = 10 * SECOND;
+	f->log.options.log.commit_interval_ns = 10 * SECOND;
 	start(f, true);
 	append_text(f, "one");
 	batcher_poll(f->batcher, clock_ticks() + clock_ns_to_ticks(9 * SECOND));
@@ -179,7 +155,7 @@ static void an_open_block_takes_the_seal_as_a_flag(void **state)
 {
 	struct fixture *f = *state;
 
-	f->options.log.seal_interval_ns = SECOND;
+	f->log.options.log.seal_interval_ns = SECOND;
 	start(f, true);
 	append_text(f, "one");
 	batcher_poll(f->batcher, clock_ticks() + clock_ns_to_ticks(2 * SECOND));
@@ -191,8 +167,8 @@ static void a_batch_without_an_open_block_is_sealed_by_one_of_no_rows(void **sta
 {
 	struct fixture *f = *state;
 
-	f->options.log.commit_interval_ns = SECOND;
-	f->options.log.seal_interval_ns = 5 * SECOND;
+	f->log.options.log.commit_interval_ns = SECOND;
+	f->log.options.log.seal_interval_ns = 5 * SECOND;
 	start(f, true);
 	append_text(f, "one");
 	batcher_poll(f->batcher, clock_ticks() + clock_ns_to_ticks(2 * SECOND));
@@ -209,8 +185,8 @@ static void a_batch_is_sealed_at_its_limit_of_events(void **state)
 {
 	struct fixture *f = *state;
 
-	f->options.log.seal_events = 1;
-	f->options.log.commit_interval_ns = 0;
+	f->log.options.log.seal_events = 1;
+	f->log.options.log.commit_interval_ns = 0;
 	start(f, true);
 	for (int i = 0; i < 3; i++) {
 		append_text(f, "x");
@@ -223,8 +199,8 @@ static void a_batch_is_sealed_at_its_limit_of_bytes(void **state)
 {
 	struct fixture *f = *state;
 
-	f->options.log.seal_bytes = 2 * WAL_PAGE;
-	f->options.log.commit_interval_ns = 0;
+	f->log.options.log.seal_bytes = 2 * WAL_PAGE;
+	f->log.options.log.commit_interval_ns = 0;
 	start(f, true);
 	for (int i = 0; i < 4; i++) {
 		append_text(f, "x");
@@ -248,7 +224,8 @@ static void received_at_never_goes_back(void **state)
 	append_text(f, "c");
 	assert_int_equal(value("clock_steps"), 1);
 	assert_int_equal(batcher_finish(f->batcher), 0);
-	assert_int_equal(wal_reader_open(&reader, f->dir, 0, (struct wal_limit){UINT64_MAX, 0}), 0);
+	assert_int_equal(
+		wal_reader_open(&reader, f->log.dir, 0, (struct wal_limit){UINT64_MAX, 0}), 0);
 	assert_int_equal(wal_reader_next(reader, &view), 1);
 	wal_row_get(&view, 1, &row);
 	assert_int_equal(row.received_at, 1000);
@@ -280,7 +257,8 @@ static void assert_read_back(struct fixture *f, uint32_t count, uint64_t source_
 	struct wal_row row;
 	uint32_t seen = 0, seed = 1;
 
-	assert_int_equal(wal_reader_open(&reader, f->dir, 0, (struct wal_limit){UINT64_MAX, 0}), 0);
+	assert_int_equal(
+		wal_reader_open(&reader, f->log.dir, 0, (struct wal_limit){UINT64_MAX, 0}), 0);
 	while (wal_reader_next(reader, &view) == 1) {
 		for (uint32_t i = 0; i < view.trailer->rows; i++, seen++) {
 			uint32_t len = payload_of(seen, &seed, want);
@@ -357,7 +335,7 @@ static void a_reliable_event_waits_only_for_a_commit_in_flight(void **state)
 	append_text(f, "plain");
 	batcher_poll(f->batcher, clock_ticks());
 	assert_int_equal(value("blocks"), 0);
-	f->disk->instant = 0;
+	f->log.disk->instant = 0;
 	append_reliable(f);
 	batcher_poll(f->batcher, clock_ticks());
 	assert_int_equal(value("blocks"), 1); // both events
@@ -365,11 +343,11 @@ static void a_reliable_event_waits_only_for_a_commit_in_flight(void **state)
 	append_reliable(f);
 	batcher_poll(f->batcher, clock_ticks());
 	assert_int_equal(value("blocks"), 1);
-	f->disk->instant = 1;
-	while (fake_find(f->disk, FAKE_WRITE, 0) != FAKE_OPS) {
-		unsigned n = fake_find(f->disk, FAKE_WRITE, 0);
+	f->log.disk->instant = 1;
+	while (fake_find(f->log.disk, FAKE_WRITE, 0) != FAKE_OPS) {
+		unsigned n = fake_find(f->log.disk, FAKE_WRITE, 0);
 
-		fake_complete(f->disk, n, (int32_t)f->disk->ops[n].len);
+		fake_complete(f->log.disk, n, (int32_t)f->log.disk->ops[n].len);
 	}
 	for (int i = 0; i < 2000 && value("blocks") < 2; i++) {
 		batcher_poll(f->batcher, clock_ticks());
@@ -465,7 +443,7 @@ static void a_failed_log_counts_what_was_lost_and_drops_the_rest(void **state)
 {
 	struct fixture *f = *state;
 
-	f->options.log.commit_interval_ns = 0;
+	f->log.options.log.commit_interval_ns = 0;
 	start(f, true);
 	append_text(f, "durable");
 	for (int i = 0; i < 2000 && value("rows_durable") == 0; i++) {
@@ -473,7 +451,7 @@ static void a_failed_log_counts_what_was_lost_and_drops_the_rest(void **state)
 		usleep(1000);
 	}
 	assert_int_equal(value("rows_durable"), 1);
-	f->disk->flush_result = -EIO;
+	f->log.disk->flush_result = -EIO;
 	append_text(f, "lost");
 	for (int i = 0; i < 5; i++)
 		batcher_poll(f->batcher, clock_ticks());
@@ -490,7 +468,7 @@ static void a_block_that_is_open_when_the_log_fails_is_lost_by_count(void **stat
 
 	start(f, true);
 	append_text(f, "open");
-	wal_fail(f->wal, -EIO);
+	wal_fail(f->log.wal, -EIO);
 	batcher_poll(f->batcher, clock_ticks());
 	assert_int_equal(value("rows_lost"), 1);
 	assert_int_equal(value("events_open"), 0);
@@ -505,11 +483,11 @@ static void an_append_waits_while_every_block_is_in_flight(void **state)
 	unsigned taken = 0;
 	uint64_t waits;
 
-	f->options.log.commit_interval_ns = 0;
+	f->log.options.log.commit_interval_ns = 0;
 	start(f, true);
 	append_text(f, "first"); // may wait for the spare
 	waits = value("waits");
-	f->disk->instant = 0;
+	f->log.disk->instant = 0;
 	batcher_poll(f->batcher, clock_ticks());
 	while (batcher_append(f->batcher, &e) == 0 && taken < 100) {
 		taken++;
@@ -529,11 +507,11 @@ static void a_full_disk_drops_by_name_and_reception_goes_on(void **state)
 
 	start(f, true);
 	// No spare and none to be had.
-	while (!atomic_load(&f->wal->spare))
+	while (!atomic_load(&f->log.wal->spare))
 		usleep(1000);
-	wal_keeper_stop(f->wal);
-	f->wal->keeper_runs = false;
-	atomic_store(&f->wal->state.full, true);
+	wal_keeper_stop(f->log.wal);
+	f->log.wal->keeper_runs = false;
+	atomic_store(&f->log.wal->state.full, true);
 	append_text(f, "refused");
 	batcher_poll(f->batcher, clock_ticks());
 	assert_int_equal(value("log_full"), 1);

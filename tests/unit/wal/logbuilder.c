@@ -348,3 +348,19 @@ uint64_t lb_digest(const struct logbuilder *lb)
 	free(files);
 	return digest;
 }
+
+int lb_setup(void **state)
+{
+	struct logbuilder *lb = malloc(sizeof(*lb));
+
+	lb_init(lb);
+	*state = lb;
+	return 0;
+}
+
+int lb_teardown(void **state)
+{
+	lb_done(*state);
+	free(*state);
+	return 0;
+}

@@ -34,6 +34,10 @@ struct logbuilder {
 void lb_init(struct logbuilder *lb);
 void lb_done(struct logbuilder *lb);
 
+// The same as a test's setup and teardown: *state is a struct logbuilder.
+int lb_setup(void **state);
+int lb_teardown(void **state);
+
 // Begins a segment of LB_SEGMENT zero bytes with its schema page; the one before stays as it is.
 void lb_segment(struct logbuilder *lb);
 

@@ -16,22 +16,6 @@
 
 static const struct wal_limit no_limit = {.segment_first = UINT64_MAX};
 
-static int setup(void **state)
-{
-	struct logbuilder *lb = malloc(sizeof(*lb));
-
-	lb_init(lb);
-	*state = lb;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	lb_done(*state);
-	free(*state);
-	return 0;
-}
-
 static struct wal_reader *opened(const struct logbuilder *lb, uint64_t from, struct wal_limit limit)
 {
 	struct wal_reader *reader = NULL;
@@ -317,7 +301,7 @@ static void other_files_are_no_segments(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, lb_setup, lb_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(no_segment_is_told),
 		TEST(every_row_is_read_over_all_segments),

@@ -14,22 +14,6 @@
 
 static const struct wal_limit no_limit = {.segment_first = UINT64_MAX};
 
-static int setup(void **state)
-{
-	struct logbuilder *lb = malloc(sizeof(*lb));
-
-	lb_init(lb);
-	*state = lb;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	lb_done(*state);
-	free(*state);
-	return 0;
-}
-
 static struct wal_repair_report repaired(const struct logbuilder *lb)
 {
 	struct wal_repair_report report;
@@ -273,7 +257,7 @@ static void what_is_no_damage_of_ours_is_refused(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, lb_setup, lb_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_log_without_damage_is_left_alone),
 		TEST(damage_in_the_last_segment_leaves_a_declared_gap),

@@ -13,22 +13,6 @@
 
 static const struct wal_limit no_limit = {.segment_first = UINT64_MAX};
 
-static int setup(void **state)
-{
-	struct logbuilder *lb = malloc(sizeof(*lb));
-
-	lb_init(lb);
-	*state = lb;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	lb_done(*state);
-	free(*state);
-	return 0;
-}
-
 static struct wal_verify_report verified(const struct logbuilder *lb, struct wal_limit limit)
 {
 	struct wal_verify_report report;
@@ -221,7 +205,7 @@ static void a_torn_segment_in_front_of_a_later_start_is_damage(void **state)
 
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, lb_setup, lb_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_whole_log_is_counted),
 		TEST(an_empty_directory_is_no_damage),

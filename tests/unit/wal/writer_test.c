@@ -3,7 +3,7 @@
 // The writer's rules of durability, on a disk that completes what the test says, when it says.
 
 #include "common/clock.h"
-#include "fake_disk.h"
+#include "log_fixture.h"
 #include "wal/internal.h"
 #include "wal/reader.h"
 
@@ -20,51 +20,17 @@
 
 #include <cmocka.h>
 
-#define BLOCK (128u << 10)
-#define SEGMENT (16u << 20)
-
-struct fixture {
-	char data[64], dir[80];
-	struct wal *wal;
-	struct fake_disk *disk;
-	struct wal_options options;
-	struct wal_recovery report;
-	char why[512];
-};
-
-static void open_log(struct fixture *f, bool fake)
+static void open_log(struct log_fixture *f, bool fake)
 {
-	int r = wal_open(&f->wal, &f->options, &f->report, f->why);
-
-	if (r < 0)
-		print_error("wal_open: %s %s\n", strerror(-r), f->why);
-	assert_int_equal(r, 0);
-	f->disk = NULL;
-	if (fake) {
-		f->disk = fake_disk_new();
-		wal_set_io(f->wal, &f->disk->io);
-	}
+	log_fixture_open(f, fake);
 	assert_int_equal(wal_attach(f->wal), 0);
 }
 
 static int setup(void **state)
 {
-	struct fixture *f = calloc(1, sizeof(*f));
+	struct log_fixture *f = malloc(sizeof(*f));
 
-	clock_init();
-	snprintf(f->data, sizeof(f->data), "/tmp/millrace-writer-XXXXXX");
-	assert_non_null(mkdtemp(f->data));
-	snprintf(f->dir, sizeof(f->dir), "%s/0", f->data);
-	f->options = (struct wal_options){
-		.dir = f->dir,
-		.receiver = "test",
-		.listeners = "{}",
-		.lock_fd = -1,
-		.log = {.segment_bytes = SEGMENT,
-			.block_bytes = BLOCK,
-			.queue_depth = 4,
-			.direct = true},
-	};
+	log_fixture_init(f);
 	*state = f;
 
 	return 0;
@@ -72,18 +38,13 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct fixture *f = *state;
-	char command[128];
-
-	wal_close(f->wal);
-	snprintf(command, sizeof(command), "rm -rf %s", f->data);
-	assert_int_equal(system(command), 0);
-	free(f);
+	log_fixture_done(*state);
+	free(*state);
 
 	return 0;
 }
 
-static struct wal_block *get_block(struct fixture *f)
+static struct wal_block *get_block(struct log_fixture *f)
 {
 	struct wal_block *b = NULL;
 
@@ -97,7 +58,7 @@ static struct wal_block *get_block(struct fixture *f)
 	return b;
 }
 
-static int put_block(struct fixture *f, struct wal_block *b, uint32_t rows, bool seal)
+static int put_block(struct log_fixture *f, struct wal_block *b, uint32_t rows, bool seal)
 {
 	struct wal_fill fill = {.rows = rows,
 		.payload_bytes = rows,
@@ -117,13 +78,13 @@ static int put_block(struct fixture *f, struct wal_block *b, uint32_t rows, bool
 	return wal_submit(f->wal, b, &fill);
 }
 
-static void submit_rows(struct fixture *f, uint32_t rows, bool seal)
+static void submit_rows(struct log_fixture *f, uint32_t rows, bool seal)
 {
 	assert_int_equal(put_block(f, get_block(f), rows, seal), 0);
 }
 
 // Completes the n-th open write in full.
-static void complete_write(struct fixture *f, unsigned n)
+static void complete_write(struct log_fixture *f, unsigned n)
 {
 	unsigned op = fake_find(f->disk, FAKE_WRITE, n);
 
@@ -131,7 +92,7 @@ static void complete_write(struct fixture *f, unsigned n)
 	fake_complete(f->disk, op, (int32_t)f->disk->ops[op].len);
 }
 
-static void complete_flush(struct fixture *f, int32_t result)
+static void complete_flush(struct log_fixture *f, int32_t result)
 {
 	unsigned op = fake_find(f->disk, FAKE_FLUSH, 0);
 
@@ -139,12 +100,12 @@ static void complete_flush(struct fixture *f, int32_t result)
 	fake_complete(f->disk, op, result);
 }
 
-static uint64_t durable(struct fixture *f)
+static uint64_t durable(struct log_fixture *f)
 {
 	return atomic_load(&wal_state(f->wal)->durable_seq);
 }
 
-static void wait_named(struct fixture *f)
+static void wait_named(struct log_fixture *f)
 {
 	for (int i = 0; i < 5000 && !atomic_load(&f->wal->current->named); i++)
 		usleep(1000);
@@ -153,7 +114,7 @@ static void wait_named(struct fixture *f)
 
 static void a_written_block_is_not_durable_before_a_flush(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 
 	open_log(f, true);
 	submit_rows(f, 10, false);
@@ -169,7 +130,7 @@ static void a_written_block_is_not_durable_before_a_flush(void **state)
 
 static void a_write_that_completes_during_a_flush_waits_for_the_next(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 
 	open_log(f, true);
 	submit_rows(f, 10, false);
@@ -190,7 +151,7 @@ static void a_write_that_completes_during_a_flush_waits_for_the_next(void **stat
 
 static void completions_out_of_order_become_durable_in_order(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 
 	open_log(f, true);
 	submit_rows(f, 10, false);
@@ -209,7 +170,7 @@ static void completions_out_of_order_become_durable_in_order(void **state)
 
 static void a_short_write_is_continued_before_it_counts(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 	unsigned op;
 
 	open_log(f, true);
@@ -234,7 +195,7 @@ static void a_short_write_is_continued_before_it_counts(void **state)
 
 static void nothing_is_durable_in_a_segment_without_a_synced_name(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 
 	open_log(f, true);
 	submit_rows(f, 10, false);
@@ -253,7 +214,7 @@ static void nothing_is_durable_in_a_segment_without_a_synced_name(void **state)
 
 static void a_failed_flush_fails_the_log_for_good(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 
 	open_log(f, true);
 	submit_rows(f, 10, false);
@@ -273,7 +234,7 @@ static void a_failed_flush_fails_the_log_for_good(void **state)
 
 static void a_failed_write_loses_only_what_was_not_durable(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 	unsigned op;
 
 	open_log(f, true);
@@ -294,7 +255,7 @@ static void a_failed_write_loses_only_what_was_not_durable(void **state)
 
 static void blocks_run_out_and_come_back(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 	struct wal_block *last;
 
 	open_log(f, true);
@@ -314,7 +275,7 @@ static void blocks_run_out_and_come_back(void **state)
 
 static void a_full_segment_is_sealed_and_the_next_begins(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 	struct wal_segment_file *files;
 	unsigned n;
 	uint64_t rows = 0;
@@ -340,11 +301,11 @@ static void a_full_segment_is_sealed_and_the_next_begins(void **state)
 
 static void retention_by_bytes_recycles_the_oldest(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 	struct wal_segment_file *files;
 	unsigned n;
 
-	f->options.log.retain_bytes = 4ull * SEGMENT;
+	f->options.log.retain_bytes = 4ull * FIXTURE_SEGMENT;
 	open_log(f, false);
 	for (int i = 0; i < 2000; i++) {
 		struct wal_block *b;
@@ -365,7 +326,7 @@ static void retention_by_bytes_recycles_the_oldest(void **state)
 
 static void a_restart_goes_on_behind_what_was_durable(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 
 	open_log(f, false);
 	submit_rows(f, 10, true);
@@ -384,7 +345,7 @@ static void a_restart_goes_on_behind_what_was_durable(void **state)
 
 static void a_sealed_batch_is_known_once_it_is_durable(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 	struct wal_batch_info info;
 
 	open_log(f, true);
@@ -407,7 +368,7 @@ static void a_sealed_batch_is_known_once_it_is_durable(void **state)
 
 static void listeners_that_fit_no_first_page_are_refused_at_the_start(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 	static char listeners[20000];
 
 	memset(listeners, 'x', sizeof(listeners) - 1);
@@ -419,7 +380,7 @@ static void listeners_that_fit_no_first_page_are_refused_at_the_start(void **sta
 
 static void the_first_page_keeps_texts_that_the_caller_has_freed(void **state)
 {
-	struct fixture *f = *state;
+	struct log_fixture *f = *state;
 	char listeners[] = "{\"0\":{\"name\":\"kept\"}}";
 	unsigned op;
 
