@@ -17,7 +17,7 @@
 
 struct progress {
 	const char *dir;
-	bool shown;
+	bool tty, shown;
 	double begun, told;
 };
 
@@ -29,18 +29,20 @@ static double now(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-static void show_progress(uint64_t done, uint64_t all, void *arg)
+static bool show_progress(uint64_t done, uint64_t all, void *arg)
 {
 	struct progress *progress = arg;
 	char done_text[32], all_text[32];
 	double t = now();
 
-	if (t - progress->begun < QUIET_SECONDS || t - progress->told < PROGRESS_SECONDS)
-		return;
+	if (cli_interrupted || !progress->tty || t - progress->begun < QUIET_SECONDS ||
+		t - progress->told < PROGRESS_SECONDS)
+		return !cli_interrupted;
 	progress->told = t;
 	progress->shown = true;
 	fprintf(stderr, "\r%s: %s of at most %s\033[K", progress->dir,
 		cli_bytes_text((double)done, done_text), cli_bytes_text((double)all, all_text));
+	return true;
 }
 
 // An exit code for what the wal says.
@@ -118,14 +120,15 @@ static json_t *verified_json(
 
 static int verify_part(const struct cli *cli, const struct log_part *part, json_t *rows)
 {
-	struct progress progress = {.dir = part->dir, .begun = now()};
+	struct progress progress = {.dir = part->dir, .tty = isatty(STDERR_FILENO), .begun = now()};
 	struct wal_verify_report report;
-	bool tty = isatty(STDERR_FILENO);
 	int r;
 
-	r = wal_verify(part->dir, part->limit, &report, tty ? show_progress : NULL, &progress);
+	r = wal_verify(part->dir, part->limit, &report, show_progress, &progress);
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
+	if (r == -ECANCELED)
+		return EXIT_CLI_INTERRUPTED;
 	if (cli->json)
 		json_array_append_new(rows, verified_json(part, &report, r));
 	else if (r < 0)

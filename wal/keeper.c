@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -57,21 +56,17 @@ static int adopt_files(struct wal *wal)
 		return r;
 	for (unsigned i = 0; i < n; i++) {
 		struct segment *s = calloc(1, sizeof(*s));
-		char path[CONFIG_PATH_MAX + 64];
-		struct stat st;
 
 		if (!s) {
 			r = -ENOMEM;
 			break;
 		}
 		snprintf(s->name, sizeof(s->name), "%s", files[i].name);
-		path_of(wal, s->name, path, sizeof(path));
 		s->fd = -1;
 		s->first_seq = files[i].first_seq;
 		s->end_seq = i + 1 < n ? files[i + 1].first_seq : wal->next_seq;
 		s->size = files[i].size;
-		s->closed_at =
-			stat(path, &st) == 0 ? st.st_mtim.tv_sec * INT64_C(1000000000) : real_now();
+		s->closed_at = files[i].modified_at;
 		s->named = s->finished = true;
 		list_add(wal, s);
 	}

@@ -52,6 +52,7 @@ static int entry_read(int dir_fd, const char *name, struct wal_segment_file *ret
 
 	memcpy(ret->name, name, SEQ_DIGITS + sizeof(".arrows"));
 	ret->size = (uint64_t)st.st_size;
+	ret->modified_at = st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec;
 	return 1;
 }
 

@@ -15,7 +15,8 @@
 struct wal_segment_file {
 	uint64_t first_seq; // by its name
 	char name[40];
-	uint64_t size; // bytes as stat says
+	uint64_t size;       // bytes as stat says
+	int64_t modified_at; // ns since 1970 UTC
 };
 
 // All segment files, by first_seq; *ret is the caller's to free. Quarantine and spares left out.

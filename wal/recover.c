@@ -73,8 +73,9 @@ static void report(const struct wal_survey *survey, const struct wal_judgement *
 	unsigned torn = judgement->state == LOG_TORN ? judgement->index : survey->count;
 
 	recovery->log_id = last->header.log_id;
+	// Those that were looked at: generations only grow.
 	for (unsigned i = 0; i < survey->count; i++)
-		if (!survey->segments[i].header_error &&
+		if (survey->segments[i].looked && !survey->segments[i].header_error &&
 			survey->segments[i].header.generation >= recovery->generation)
 			recovery->generation = survey->segments[i].header.generation + 1;
 	recovery->next_seq = judgement->next_seq;
@@ -109,6 +110,12 @@ static int recover(struct wal_survey *survey, struct wal_tail *ret)
 	int r;
 
 	r = wal_survey_walk_back(survey, &first);
+	// A foreign segment in front of those walked, or as the oldest, must not pass for ours.
+	// What lies between is for scrubbing and for readers.
+	if (r == 0 && first > 0)
+		r = wal_survey_header(survey, first - 1);
+	if (r == 0 && first > 0)
+		r = wal_survey_header(survey, 0);
 	if (r < 0)
 		return r;
 	r = survey->count > 0 ? wal_survey_judge(survey, first, WAL_LOOKAHEAD_MAX, &judgement) : 0;

@@ -42,10 +42,11 @@ struct wal_verify_report {
 	char why[512];
 };
 
-// Reads and checks every block up to the limit. 0 also when damaged (the report says so); negative
-// errno when it can't be read. progress may be NULL; called with bytes done and bytes in all.
+// Reads and checks every block up to the limit, past the page cache. 0 also when damaged (the
+// report says so); negative errno when it can't be read. progress may be NULL; called with bytes
+// done and bytes in all, false ends it with -ECANCELED.
 int wal_verify(const char *dir, struct wal_limit limit, struct wal_verify_report *ret,
-	void (*progress)(uint64_t done, uint64_t all, void *arg), void *arg);
+	bool (*progress)(uint64_t done, uint64_t all, void *arg), void *arg);
 
 // The same of only the segments that wal_recover() would look at, and as it would judge them; of a
 // log that nobody writes.

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define WHY_BYTES 512
@@ -24,6 +25,28 @@ int wal_survey_file(const struct wal_survey *survey, unsigned index, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+// For reading.
+static int file_open(const struct wal_survey *survey, unsigned index)
+{
+	int fd = survey->direct ? wal_survey_file(survey, index, O_RDONLY | O_DIRECT) : -EINVAL;
+
+	return fd == -EINVAL ? wal_survey_file(survey, index, O_RDONLY) : fd;
+}
+
+// Whether the segment's name still leads to the open file. Retention unlinks and renames, and only
+// then do a recycled file's bytes change.
+static bool still_named(const struct wal_survey *survey, unsigned index, int fd)
+{
+	struct stat mine, named;
+	int now = wal_survey_file(survey, index, O_RDONLY);
+	bool same = now >= 0 && fstat(fd, &mine) == 0 && fstat(now, &named) == 0 &&
+		    mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+
+	if (now >= 0)
+		close(now);
+	return same;
+}
+
 // Reads the schema page anew. Errors of wal_walk_open(), or of opening the file.
 static int header_load(const struct wal_survey *survey, unsigned index,
 	struct wal_segment_header *ret, char *why, size_t why_len)
@@ -31,20 +54,23 @@ static int header_load(const struct wal_survey *survey, unsigned index,
 	struct wal_walk walk = {0};
 	int fd, r;
 
-	fd = wal_survey_file(survey, index, O_RDONLY);
+	fd = file_open(survey, index);
 	if (fd < 0) {
 		snprintf(why, why_len, "can't be opened: %s", strerror(-fd));
 		return fd;
 	}
+	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
 	r = wal_walk_open(&walk, fd, WAL_SCHEMA_BYTES, survey->segments[index].file.first_seq);
 	*ret = walk.header;
 	snprintf(why, why_len, "%s", walk.why);
 	wal_walk_close(&walk);
+	if (r < 0 && !still_named(survey, index, fd))
+		r = -ENOENT;
 	close(fd);
 	return r;
 }
 
-// The header of segment 'index' against that of an earlier one.
+// A schema page against that of a segment looked at before.
 static int same_log(
 	const struct wal_survey *survey, const struct wal_segment *a, const struct wal_segment *b)
 {
@@ -61,47 +87,42 @@ static int same_log(
 	return -EBADMSG;
 }
 
-static int right_partition(
-	const struct wal_survey *survey, const struct wal_segment *segment, int partition)
+static int right_partition(const struct wal_survey *survey, const struct wal_segment *segment)
 {
-	if ((int)segment->header.partition == partition)
+	if ((int)segment->header.partition == survey->partition)
 		return 0;
 
 	snprintf(survey->why, WHY_BYTES, "%s/%s belongs to partition %u, not %d", survey->dir,
-		segment->file.name, segment->header.partition, partition);
+		segment->file.name, segment->header.partition, survey->partition);
 	return -EINVAL;
 }
 
-static int headers_load(struct wal_survey *survey, int partition)
+int wal_survey_header(struct wal_survey *survey, unsigned index)
 {
-	const struct wal_segment *known = NULL;
+	struct wal_segment *segment = &survey->segments[index];
+	int r;
 
-	for (unsigned i = 0; i < survey->count; i++) {
-		struct wal_segment *segment = &survey->segments[i];
-		int r = header_load(
-			survey, i, &segment->header, segment->why, sizeof(segment->why));
-
-		segment->gone = r == -ENOENT;
-		segment->header_error = r;
-		if (r == -ENODATA || r == -EBADMSG || r == -ENOENT)
-			continue;
-		if (r < 0) {
-			snprintf(survey->why, WHY_BYTES, "%s/%s: %s", survey->dir,
-				segment->file.name, segment->why);
-			return r;
-		}
-
-		r = known ? same_log(survey, known, segment) : 0;
-		if (r == 0)
-			r = right_partition(survey, segment,
-				known && partition < 0 ? (int)known->header.partition
-				: partition < 0        ? (int)segment->header.partition
-						       : partition);
-		if (r < 0)
-			return r;
-		known = segment;
+	if (segment->looked)
+		return 0;
+	segment->looked = true;
+	r = header_load(survey, index, &segment->header, segment->why, sizeof(segment->why));
+	segment->gone = r == -ENOENT;
+	segment->header_error = r;
+	if (r == -ENODATA || r == -EBADMSG || r == -ENOENT)
+		return 0;
+	if (r < 0) {
+		snprintf(survey->why, WHY_BYTES, "%s/%s: %s", survey->dir, segment->file.name,
+			segment->why);
+		return r;
 	}
-	return 0;
+
+	if (survey->partition < 0)
+		survey->partition = (int)segment->header.partition;
+	r = survey->known != NULL ? same_log(survey, survey->known, segment) : 0;
+	if (r == 0)
+		r = right_partition(survey, segment);
+	survey->known = segment;
+	return r;
 }
 
 static uint64_t limit_of(const struct wal_segment_file *file, struct wal_limit limit)
@@ -118,6 +139,8 @@ int wal_survey_load(struct wal_survey *survey, int partition, struct wal_limit l
 
 	survey->count = 0;
 	survey->segments = NULL;
+	survey->known = NULL;
+	survey->partition = partition;
 	survey->limited = limit.segment_first != UINT64_MAX;
 	r = wal_list_segments(survey->dir, &files, &count);
 	if (r < 0) {
@@ -138,7 +161,6 @@ int wal_survey_load(struct wal_survey *survey, int partition, struct wal_limit l
 		survey->all_bytes += survey->segments[i].limit;
 		survey->count = i + 1;
 	}
-	r = headers_load(survey, partition);
 out:
 	free(files);
 	return r;
@@ -151,10 +173,10 @@ void wal_survey_free(struct wal_survey *survey)
 	survey->count = 0;
 }
 
-static void walk_progress(struct wal_survey *survey, uint64_t done)
+static bool walk_progress(struct wal_survey *survey, uint64_t done)
 {
-	if (survey->progress != NULL)
-		survey->progress(survey->walked_bytes + done, survey->all_bytes, survey->arg);
+	return survey->progress == NULL ||
+	       survey->progress(survey->walked_bytes + done, survey->all_bytes, survey->arg);
 }
 
 // Copies what a walk that has ended knows.
@@ -188,16 +210,39 @@ static bool taken_away(const struct wal_survey *survey, unsigned index)
 						  &survey->segments[index].header.segment_id));
 }
 
-int wal_survey_walk(struct wal_survey *survey, unsigned index)
+// Walks the open file. Errors of reading; -ECANCELED.
+static int walk_file(struct wal_survey *survey, unsigned index, int fd)
 {
 	struct wal_segment *segment = &survey->segments[index];
 	struct wal_block_view view;
 	struct wal_walk walk = {0};
+	int r;
+
+	r = wal_walk_open(&walk, fd, segment->limit, segment->file.first_seq);
+	while (r == 0 && (r = wal_walk_next(&walk, &view)) == WAL_STEP_BLOCK)
+		r = walk_progress(survey, walk.offset) ? 0 : -ECANCELED;
+	if (r > 0)
+		walk_result(segment, &walk, r);
+	if ((r == WAL_STEP_BAD || r == WAL_STEP_NONE || r < 0) && taken_away(survey, index))
+		segment->gone = true;
+	else if (r < 0 && r != -ECANCELED)
+		snprintf(survey->why, WHY_BYTES, "%s/%s at offset %" PRIu64 ": %s", survey->dir,
+			segment->file.name, walk.offset, strerror(-r));
+	if (segment->gone)
+		r = 0;
+	wal_walk_close(&walk);
+	return r < 0 ? r : 0;
+}
+
+int wal_survey_walk(struct wal_survey *survey, unsigned index)
+{
+	struct wal_segment *segment = &survey->segments[index];
 	int fd, r;
 
-	if (segment->walked || segment->header_error)
-		return 0;
-	fd = wal_survey_file(survey, index, O_RDONLY);
+	r = wal_survey_header(survey, index);
+	if (r < 0 || segment->walked || segment->header_error)
+		return r;
+	fd = file_open(survey, index);
 	if (fd == -ENOENT) {
 		segment->gone = true;
 		return 0;
@@ -209,22 +254,12 @@ int wal_survey_walk(struct wal_survey *survey, unsigned index)
 	}
 
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
-	r = wal_walk_open(&walk, fd, segment->limit, segment->file.first_seq);
-	while (r == 0 && (r = wal_walk_next(&walk, &view)) == WAL_STEP_BLOCK)
-		walk_progress(survey, walk.offset);
-	if (r > 0)
-		walk_result(segment, &walk, r);
-	if ((r == WAL_STEP_BAD || r == WAL_STEP_NONE || r < 0) && taken_away(survey, index))
-		segment->gone = true;
-	else if (r < 0)
-		snprintf(survey->why, WHY_BYTES, "%s/%s at offset %" PRIu64 ": %s", survey->dir,
-			segment->file.name, walk.offset, strerror(-r));
-	if (segment->gone)
-		r = 0;
+	r = walk_file(survey, index, fd);
 	survey->walked_bytes += segment->walked ? segment->end : 0;
-	wal_walk_close(&walk);
+	if (survey->direct)
+		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(fd);
-	return r < 0 ? r : 0;
+	return r;
 }
 
 // Whether a segment proves that everything before it was durable.
@@ -253,10 +288,15 @@ int wal_survey_walk_back(struct wal_survey *survey, unsigned *ret_first)
 			open = true;
 			continue;
 		}
-		if (i > 0 && !survey->segments[i - 1].header_error &&
-			survey->segments[i - 1].header.generation < segment->header.generation)
-			return 0;
 		if (proves_before(segment) && (open || segment->stop == WAL_STEP_EOS))
+			return 0;
+		if (i == 0)
+			return 0;
+		r = wal_survey_header(survey, i - 1);
+		if (r < 0)
+			return r;
+		if (!survey->segments[i - 1].header_error &&
+			survey->segments[i - 1].header.generation < segment->header.generation)
 			return 0;
 		open = true;
 	}

@@ -4,14 +4,18 @@
 // What the segments of a directory say together: shared by recovery, verification and repair. A
 // survey changes nothing.
 //
-//   load: the schema page of every segment    walk: every block of some    judge: where it ends
+//   load: the names    header: a schema page    walk: every block of some    judge: where it ends
+//
+// Only what is walked is read, so a survey of the newest segments costs the same in a log of any
+// size. A segment's schema page is held against that of the segment looked at before it.
 
 #include "wal/recover.h"
 #include "wal/scan.h"
 
 struct wal_segment {
 	struct wal_segment_file file;
-	struct wal_segment_header header; // valid when header_error is 0
+	bool looked;                      // wal_survey_header() has been there
+	struct wal_segment_header header; // valid when looked, and header_error is 0
 	int header_error;                 // -ENODATA, -EBADMSG: no valid schema page
 	bool walked;
 	bool gone;          // taken away by retention in the meantime
@@ -31,10 +35,13 @@ struct wal_survey {
 	const char *dir;
 	struct wal_segment *segments;
 	unsigned count;
-	bool unbegun; // the newest file, left out of 'count', holds no segment yet
-	bool limited; // a writer may be at work
+	bool unbegun;  // the newest file, left out of 'count', holds no segment yet
+	bool limited;  // a writer may be at work
+	int partition; // -1: that of the first schema page
+	const struct wal_segment *known; // whose schema page was looked at last
+	bool direct;                     // past the page cache, which others need
 	uint64_t walked_bytes, all_bytes;
-	void (*progress)(uint64_t done, uint64_t all, void *arg);
+	bool (*progress)(uint64_t done, uint64_t all, void *arg); // false: end it, -ECANCELED
 	void *arg;
 	char *why; // 512 bytes, for errors
 };
@@ -56,14 +63,18 @@ struct wal_judgement {
 	char proof[160]; // why it is damage
 };
 
-// Lists and reads schema pages. -ENOENT: no directory; -EPROTONOSUPPORT, -EBADMSG (segments of
-// several logs), -EINVAL (of another partition, where partition is not -1) with why.
+// Lists the segments. -ENOENT: no directory.
 int wal_survey_load(struct wal_survey *survey, int partition, struct wal_limit limit);
 void wal_survey_free(struct wal_survey *survey);
+
+// Reads a segment's schema page, once. 0 also when it is of no use (header_error) or gone;
+// -EPROTONOSUPPORT, -EBADMSG (segments of several logs), -EINVAL (of another partition) with why.
+int wal_survey_header(struct wal_survey *survey, unsigned index);
 
 // Opens a segment's file; -ENOENT also when the name is another file's by now.
 int wal_survey_file(const struct wal_survey *survey, unsigned index, int flags);
 
+// Reads its schema page and every block.
 int wal_survey_walk(struct wal_survey *survey, unsigned index);
 
 // Walks the segments that a crash can have left unfinished; *ret_first is the oldest of them.

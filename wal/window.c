@@ -2,6 +2,7 @@
 #include "wal/scan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -53,6 +54,14 @@ static void slide(struct wal_window *window, uint64_t offset)
 	window->at = offset;
 }
 
+// Goes on through the page cache. False: did so already.
+static bool indirect(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags >= 0 && (flags & O_DIRECT) && fcntl(fd, F_SETFL, flags & ~O_DIRECT) == 0;
+}
+
 // Reads on until the buffer is full, the limit reached or the file at its end.
 static int fill(struct wal_window *window)
 {
@@ -63,6 +72,9 @@ static int fill(struct wal_window *window)
 			left < space ? (size_t)left : space, (off_t)(window->at + window->len));
 
 		if (n < 0 && errno == EINTR)
+			continue;
+		// Not for O_DIRECT: the end of a file cut at no page, or a file system's own rules.
+		if (n < 0 && errno == EINVAL && indirect(window->fd))
 			continue;
 		if (n < 0)
 			return -errno;
@@ -84,7 +96,8 @@ int wal_window_get(struct wal_window *window, uint64_t offset, size_t want, cons
 		r = make_room(window, want);
 		if (r == 0)
 			r = fill(window);
-		if (r < 0)
+		// What cannot be read behind the bytes asked for is told when it is asked for.
+		if (r < 0 && window->len < want)
 			return r;
 		skip = 0;
 	}

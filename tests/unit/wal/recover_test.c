@@ -334,6 +334,45 @@ static void only_the_last_segment_is_read_after_a_clean_stop(void **state)
 	assert_int_equal(recovered(lb).report.verified_bytes, lb->offset);
 }
 
+// Five segments, the one at 'foreign' of another log.
+static void build_with_foreign(struct logbuilder *lb, unsigned foreign)
+{
+	struct wal_id ours = lb->log_id;
+
+	for (unsigned i = 0; i < 5; i++) {
+		lb->log_id = ours;
+		lb->log_id.bytes[0] ^= i == foreign;
+		lb->durable_seq = lb->seq;
+		lb_segment(lb);
+		lb_block(lb, 10, WAL_FLAG_SEALED);
+		i < 4 ? lb_eos(lb) : lb_end(lb);
+	}
+}
+
+static void only_the_schema_pages_of_the_newest_and_the_oldest_are_looked_at(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_verify_report report;
+
+	build_with_foreign(lb, 2);
+	assert_int_equal(recovered(lb).report.next_seq, 50);
+	assert_int_equal(wal_verify(lb->dir, (struct wal_limit){.segment_first = UINT64_MAX},
+				 &report, NULL, NULL),
+		-EBADMSG);
+}
+
+static void a_foreign_segment_before_the_newest_is_refused(void **state)
+{
+	build_with_foreign(*state, 3);
+	assert_refused(*state, -EBADMSG, "two logs", "00000000000000000030.arrows");
+}
+
+static void a_foreign_oldest_segment_is_refused(void **state)
+{
+	build_with_foreign(*state, 0);
+	assert_refused(*state, -EBADMSG, "two logs", "00000000000000000000.arrows");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,6 +393,9 @@ int main(void)
 		TEST(a_gap_that_a_repair_declared_is_passed_on),
 		TEST(what_is_kept_is_flushed),
 		TEST(only_the_last_segment_is_read_after_a_clean_stop),
+		TEST(only_the_schema_pages_of_the_newest_and_the_oldest_are_looked_at),
+		TEST(a_foreign_segment_before_the_newest_is_refused),
+		TEST(a_foreign_oldest_segment_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

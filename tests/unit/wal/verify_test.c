@@ -203,6 +203,38 @@ static void a_torn_segment_in_front_of_a_later_start_is_damage(void **state)
 	assert_non_null(strstr(report.why, "later start"));
 }
 
+static bool once(uint64_t done, uint64_t all, void *arg)
+{
+	unsigned *calls = arg;
+
+	assert_true(done <= all);
+	return ++*calls < 2;
+}
+
+static void verification_ends_when_it_is_told_to(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_verify_report report;
+	unsigned calls = 0;
+	char names[3][40];
+
+	build(lb, names);
+	assert_int_equal(wal_verify(lb->dir, no_limit, &report, once, &calls), -ECANCELED);
+	assert_int_equal(calls, 2);
+}
+
+static void a_file_that_ends_within_a_page_is_read_to_its_end(void **state)
+{
+	struct logbuilder *lb = *state;
+	char names[3][40];
+
+	build(lb, names);
+	lb_truncate(lb, names[2], lb->offset - 777);
+	assert_true(verified(lb, no_limit).torn);
+	lb_truncate(lb, names[2], WAL_SCHEMA_BYTES - 777);
+	assert_false(verified(lb, no_limit).damaged);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, lb_setup, lb_teardown)
@@ -218,6 +250,8 @@ int main(void)
 		TEST(a_segment_of_an_earlier_start_behind_a_later_one_is_damage),
 		TEST(rows_that_are_there_twice_are_damage),
 		TEST(a_torn_segment_in_front_of_a_later_start_is_damage),
+		TEST(verification_ends_when_it_is_told_to),
+		TEST(a_file_that_ends_within_a_page_is_read_to_its_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
