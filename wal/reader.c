@@ -44,6 +44,29 @@ static bool beyond_limit(const struct wal_reader *reader, uint64_t first_seq)
 		       reader->limit.offset <= WAL_SCHEMA_BYTES);
 }
 
+// Whether the open file is still the one of its name: retention unlinks and renames, and a recycled
+// file keeps its inode while its bytes become those of another segment.
+static bool taken_away(const struct wal_reader *reader)
+{
+	char path[CONFIG_PATH_MAX + 64];
+	struct stat mine, named;
+
+	snprintf(path, sizeof(path), "%s/%s", reader->dir, reader->file.name);
+	return fstat(reader->fd, &mine) < 0 || stat(path, &named) < 0 ||
+	       mine.st_ino != named.st_ino || mine.st_dev != named.st_dev;
+}
+
+// What a first page that can't be used means: 0, no segment there yet, of the newest file of a log
+// without a limit. Within a limit every first page is durable.
+static int unusable(const struct wal_reader *reader, int error, bool newest)
+{
+	if (taken_away(reader))
+		return -ENOENT;
+	if (error != -ENODATA && error != -EBADMSG)
+		return error;
+	return newest && reader->limit.segment_first == UINT64_MAX ? 0 : -EBADMSG;
+}
+
 // 1: open; 0: no segment there yet; -ENOENT: taken away since it was listed.
 static int segment_open(struct wal_reader *reader, const struct wal_segment_file *file, bool newest)
 {
@@ -54,19 +77,18 @@ static int segment_open(struct wal_reader *reader, const struct wal_segment_file
 	reader->fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (reader->fd < 0)
 		return -errno;
+	reader->file = *file;
 	posix_fadvise(reader->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	r = wal_walk_open(&reader->walk, reader->fd,
 		file->first_seq == reader->limit.segment_first ? reader->limit.offset : UINT64_MAX,
 		file->first_seq);
 	if (r < 0) {
 		snprintf(reader->why, sizeof(reader->why), "%s: %s", path, reader->walk.why);
+		r = unusable(reader, r, newest);
 		wal_walk_close(&reader->walk);
 		close(reader->fd);
-		return newest && (r == -ENODATA || r == -EBADMSG) ? 0
-		       : r == -ENODATA                            ? -EBADMSG
-								  : r;
+		return r;
 	}
-	reader->file = *file;
 	reader->is_open = true;
 	reader->looked_again = false;
 	return 1;
@@ -158,18 +180,6 @@ void wal_reader_close(struct wal_reader *reader)
 	free(reader);
 }
 
-// Whether the open file is still the one of its name: retention unlinks and renames, and a recycled
-// file keeps its inode while its bytes become those of another segment.
-static bool taken_away(const struct wal_reader *reader)
-{
-	char path[CONFIG_PATH_MAX + 64];
-	struct stat mine, named;
-
-	snprintf(path, sizeof(path), "%s/%s", reader->dir, reader->file.name);
-	return fstat(reader->fd, &mine) < 0 || stat(path, &named) < 0 ||
-	       mine.st_ino != named.st_ino || mine.st_dev != named.st_dev;
-}
-
 // The first segment behind the open one, within the limit. 1, 0: none yet.
 static int successor(
 	const struct wal_reader *reader, struct wal_segment_file *ret, bool *ret_newest)
@@ -192,11 +202,24 @@ static int successor(
 	return r;
 }
 
-// The log goes on with 'next', behind an end that has been seen twice.
+static int bad_place(struct wal_reader *reader, const char *name, uint64_t offset, uint64_t seq,
+	const char *what)
+{
+	snprintf(reader->why, sizeof(reader->why),
+		"%s/%s: bad block at offset %" PRIu64 ", where seq %" PRIu64 " is due: %s",
+		reader->dir, name, offset, seq, what);
+	return -EBADMSG;
+}
+
+// The log goes on with 'next', behind an end that has been seen twice. Rows that are missing
+// between the two were retired when the first was retired too; else they are damaged, and the
+// reader closes the second so as to find the first again.
 static int move_on(struct wal_reader *reader, const struct wal_segment_file *next, bool newest)
 {
 	bool gap_declared = reader->walk.has_end && reader->walk.end.next_seq == next->first_seq;
-	uint64_t end_seq = reader->walk.next_seq;
+	uint64_t end_seq = reader->walk.next_seq, offset = reader->walk.offset;
+	struct wal_segment_file from = reader->file;
+	bool retired = taken_away(reader);
 	int r;
 
 	segment_close(reader);
@@ -207,10 +230,15 @@ static int move_on(struct wal_reader *reader, const struct wal_segment_file *nex
 		return r;
 	if (reader->walk.header.gap_from <= end_seq)
 		gap_declared = true;
-	if (next->first_seq > reader->next_seq && next->first_seq > end_seq && !gap_declared)
-		return stale(reader, next->first_seq);
-	if (next->first_seq > reader->next_seq)
-		reader->next_seq = next->first_seq;
+	if (next->first_seq <= reader->next_seq)
+		return 1;
+	if (next->first_seq > end_seq && !gap_declared) {
+		if (retired)
+			return stale(reader, next->first_seq);
+		segment_close(reader);
+		return bad_place(reader, from.name, offset, end_seq, "no block begins here");
+	}
+	reader->next_seq = next->first_seq;
 	return 1;
 }
 
@@ -240,11 +268,8 @@ static int bad_block(struct wal_reader *reader)
 		segment_close(reader);
 		return 1;
 	}
-	snprintf(reader->why, sizeof(reader->why),
-		"%s/%s: bad block at offset %" PRIu64 ", where seq %" PRIu64 " is due: %s",
-		reader->dir, reader->file.name, reader->walk.offset, reader->walk.next_seq,
+	return bad_place(reader, reader->file.name, reader->walk.offset, reader->walk.next_seq,
 		reader->walk.why);
-	return -EBADMSG;
 }
 
 // Finds a segment for next_seq again after the one being read was taken away, or none was there.
@@ -267,6 +292,20 @@ static bool wanted(const struct wal_reader *reader, const struct wal_trailer *tr
 	       trailer->first_seq + trailer->rows > reader->next_seq;
 }
 
+// Whether the walk, which found no block at its place, must have found one: it lies below the limit
+// and is no end of a segment, or the file holds another segment by now.
+static bool wrong_end(const struct wal_reader *reader, int step)
+{
+	if (step == WAL_STEP_BAD)
+		return true;
+	if (step == WAL_STEP_EOS)
+		return false;
+	if (reader->file.first_seq == reader->limit.segment_first &&
+		reader->walk.offset < reader->limit.offset)
+		return true;
+	return step == WAL_STEP_NONE && taken_away(reader);
+}
+
 int wal_reader_next(struct wal_reader *reader, struct wal_block_view *ret)
 {
 	int r = 1;
@@ -285,10 +324,8 @@ int wal_reader_next(struct wal_reader *reader, struct wal_block_view *ret)
 			reader->next_seq = reader->walk.next_seq;
 			return 1;
 		}
-		if (r > 0 && r != WAL_STEP_BAD && !(r == WAL_STEP_NONE && taken_away(reader)))
-			r = at_end(reader);
-		else if (r > 0)
-			r = bad_block(reader);
+		if (r > 0)
+			r = wrong_end(reader, r) ? bad_block(reader) : at_end(reader);
 	}
 	return r;
 }

@@ -73,8 +73,10 @@ static int check_here(struct wal_walk *walk, struct wal_block_view *ret)
 	r = wal_window_get(&walk->window, walk->offset, WAL_PAGE, &bytes, &len);
 	if (r < 0)
 		return r;
-	if (len == 0)
+	if (len == 0) {
+		snprintf(walk->why, sizeof(walk->why), "the file ends here");
 		return WAL_STEP_EOF;
+	}
 	if (len >= WAL_BLOCK_HEADER_BYTES)
 		claimed = wal_block_claimed_len(bytes);
 	if (claimed > len) {
@@ -91,6 +93,7 @@ static int check_here(struct wal_walk *walk, struct wal_block_view *ret)
 				wal_end_parse(bytes, &walk->header, walk->offset, &walk->end) == 0;
 		return WAL_STEP_EOS;
 	case WAL_BLOCK_NONE:
+		snprintf(walk->why, sizeof(walk->why), "no block begins here");
 		return WAL_STEP_NONE;
 	case WAL_BLOCK_SHORT:
 		snprintf(walk->why, sizeof(walk->why), "the file ends inside the block");

@@ -194,6 +194,53 @@ static void a_bad_block_stops_the_reader(void **state)
 	wal_reader_close(reader);
 }
 
+// Not to be taken for retention, which would go on with the next segment.
+static void blocks_missing_at_the_end_of_a_segment_stop_the_reader(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_block_view view;
+	struct wal_reader *reader;
+	char names[3][40];
+
+	build(lb, names);
+	lb_zero(lb, names[1], WAL_SCHEMA_BYTES + 2 * WAL_PAGE, WAL_PAGE);
+	reader = opened(lb, 0, no_limit);
+	for (unsigned i = 0; i < 5; i++)
+		assert_int_equal(wal_reader_next(reader, &view), 1);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(wal_reader_next(reader, &view), -EBADMSG);
+		assert_non_null(strstr(wal_reader_why(reader), names[1]));
+		assert_non_null(
+			strstr(wal_reader_why(reader), "offset 16384, where seq 50 is due"));
+	}
+	wal_reader_close(reader);
+}
+
+static void what_is_missing_below_the_limit_stops_the_reader(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_block_view view;
+	struct wal_reader *reader;
+	struct wal_limit limit;
+	char names[3][40];
+
+	build(lb, names);
+	limit = (struct wal_limit){60, lb->offset};
+	lb_zero(lb, names[2], lb->last, WAL_PAGE);
+	reader = opened(lb, 80, limit);
+	assert_int_equal(wal_reader_next(reader, &view), -EBADMSG);
+	assert_non_null(strstr(wal_reader_why(reader), "seq 80 is due"));
+	wal_reader_close(reader);
+
+	lb_truncate(lb, names[2], lb->last);
+	reader = opened(lb, 80, limit);
+	assert_int_equal(wal_reader_next(reader, &view), -EBADMSG);
+	wal_reader_close(reader);
+
+	lb_zero(lb, names[2], 0, WAL_SCHEMA_BYTES);
+	assert_int_equal(wal_reader_open(&reader, lb->dir, 80, limit), -EBADMSG);
+}
+
 static void rows_deleted_before_they_were_read_are_told_once(void **state)
 {
 	struct logbuilder *lb = *state;
@@ -311,6 +358,8 @@ int main(void)
 		TEST(reading_goes_on_when_the_limit_moves),
 		TEST(a_segment_that_is_not_durable_yet_is_not_opened),
 		TEST(a_bad_block_stops_the_reader),
+		TEST(blocks_missing_at_the_end_of_a_segment_stop_the_reader),
+		TEST(what_is_missing_below_the_limit_stops_the_reader),
 		TEST(rows_deleted_before_they_were_read_are_told_once),
 		TEST(a_segment_recycled_under_the_reader_is_noticed),
 		TEST(a_declared_gap_is_passed_without_a_word),
