@@ -269,6 +269,21 @@ int wal_schema_compose(uint8_t *page, const struct wal_segment_info *info)
 	return 0;
 }
 
+// Whether the page is one that this version reads, but for what it states as its version.
+static bool version_damaged(const uint8_t *page, const struct wal_segment_header *header)
+{
+	uint8_t copy[WAL_SCHEMA_BYTES];
+
+	memcpy(copy, page, sizeof(copy));
+	for (uint32_t version = 1; version <= WAL_FORMAT_VERSION; version++) {
+		memcpy(copy + HEADER_AT + offsetof(struct wal_segment_header, version), &version,
+			sizeof(version));
+		if (crc32c(copy, sizeof(copy) - sizeof(header->crc)) == header->crc)
+			return true;
+	}
+	return false;
+}
+
 int wal_schema_parse(const uint8_t *page, struct wal_segment_header *ret)
 {
 	static const uint32_t prefix[2] = {ARROW_CONTINUATION, WAL_SCHEMA_BYTES - PREFIX_BYTES};
@@ -278,7 +293,7 @@ int wal_schema_parse(const uint8_t *page, struct wal_segment_header *ret)
 		return memcmp(page, prefix, sizeof(prefix)) == 0 ? -EBADMSG : -ENODATA;
 	// Before the CRC: a newer format may compute that otherwise, and must not pass for damage.
 	if (ret->version > WAL_FORMAT_VERSION)
-		return -EPROTONOSUPPORT;
+		return version_damaged(page, ret) ? -EBADMSG : -EPROTONOSUPPORT;
 #ifndef MUTANT_SCHEMA_CRC
 	if (crc32c(page, WAL_SCHEMA_BYTES - sizeof(ret->crc)) != ret->crc)
 		return -EBADMSG;

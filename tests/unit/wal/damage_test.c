@@ -240,6 +240,7 @@ static void a_newer_format_is_refused(void **state)
 	int fd;
 
 	lb_segment(lb);
+	lb_flip(lb, lb->name, 300); // or it would be a damaged page of this format
 	snprintf(path, sizeof(path), "%s/%s", lb->dir, lb->name);
 	fd = open(path, O_WRONLY);
 	assert_int_equal(pwrite(fd, &version, 4,

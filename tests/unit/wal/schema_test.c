@@ -52,11 +52,8 @@ static void any_byte_flipped_is_refused(void **)
 	assert_int_equal(wal_schema_compose(page, &info), 0);
 	for (uint32_t i = 0; i < WAL_SCHEMA_BYTES; i++) {
 		for (unsigned bit = 0; bit < 8; bit += 7) {
-			int rc;
-
 			page[i] ^= 1u << bit;
-			rc = wal_schema_parse(page, &h);
-			assert_true(rc == -EBADMSG || rc == -EPROTONOSUPPORT);
+			assert_int_equal(wal_schema_parse(page, &h), -EBADMSG);
 			page[i] ^= 1u << bit;
 		}
 	}
@@ -109,6 +106,7 @@ static void a_newer_version_is_named_whatever_its_checksum(void **)
 	assert_int_equal(wal_schema_compose(page, &info), 0);
 	memcpy(&h, page + WAL_SCHEMA_BYTES - sizeof(h), sizeof(h));
 	h.version = WAL_FORMAT_VERSION + 1;
+	h.crc ^= 1; // one that this version would not compute
 	memcpy(page + WAL_SCHEMA_BYTES - sizeof(h), &h, sizeof(h));
 	assert_int_equal(wal_schema_parse(page, &h), -EPROTONOSUPPORT);
 	assert_int_equal(h.version, WAL_FORMAT_VERSION + 1);
