@@ -37,14 +37,16 @@ static int look(const struct wal_survey *survey, unsigned index, uint64_t from, 
 	return r;
 }
 
-// A block says that the missing seq was durable before the block was composed.
+// A block says that the missing seq was durable before the block was composed; a signed end says it
+// of everything before it in its segment, of a block without rows too.
 static void take_proof(const struct wal_survey *survey, unsigned index,
 	const struct wal_found *found, struct wal_judgement *ret)
 {
 #ifdef MUTANT_LOOKAHEAD_IGNORED
 	return;
 #endif
-	if (found->durable_seq <= ret->seq || ret->state == LOG_DAMAGED)
+	if (ret->state == LOG_DAMAGED ||
+		(found->durable_seq <= ret->seq && !(found->segment_end && index == ret->index)))
 		return;
 
 	ret->state = LOG_DAMAGED;
