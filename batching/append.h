@@ -79,8 +79,13 @@ static inline int batcher_append(struct batcher *batcher, const struct event *ev
 
 	if (__builtin_expect(o->rows == o->rows_max || o->reliable || event->source_id != 0 ||
 				     event->payload_len > o->payload_max - o->payload_bytes,
-		    0))
-		return batcher_append_slow(batcher, event);
+		    0)) {
+		// Of a copy, so that the caller's event may stay in registers: written to the stack
+		// and read back at once it would cost more than the append.
+		struct event copy = *event;
+
+		return batcher_append_slow(batcher, &copy);
+	}
 	append_row(o, event);
 
 	return 0;

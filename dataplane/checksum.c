@@ -6,16 +6,6 @@
 // Two 64-bit lanes, each taking 32-bit halves, so that no carry is lost below 2^32 additions.
 typedef uint64_t lanes __attribute__((vector_size(16)));
 
-static uint64_t add_tail(uint64_t sum, const uint8_t *data, size_t len)
-{
-	uint64_t last = 0;
-
-	for (; len >= sizeof(uint32_t); len -= sizeof(uint32_t), data += sizeof(uint32_t))
-		sum += raw32(data);
-	memcpy(&last, data, len);
-	return sum + last;
-}
-
 uint64_t checksum_add(uint64_t sum, const uint8_t *data, size_t len)
 {
 	const lanes low = {UINT32_MAX, UINT32_MAX};
@@ -30,7 +20,7 @@ uint64_t checksum_add(uint64_t sum, const uint8_t *data, size_t len)
 		odd += (a >> 32) + (b >> 32);
 	}
 	even += odd;
-	return add_tail(sum + even[0] + even[1], data, len);
+	return checksum_add_short(sum + even[0] + even[1], data, len);
 }
 
 uint64_t checksum_pseudo(const uint8_t *ip, uint8_t proto, uint32_t len)

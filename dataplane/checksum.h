@@ -13,6 +13,35 @@
 // Adds len bytes to sum; an odd last byte counts as if a zero followed. len < 2^32.
 uint64_t checksum_add(uint64_t sum, const uint8_t *data, size_t len);
 
+// The same for few bytes, inline.
+static inline uint64_t checksum_add_short(uint64_t sum, const uint8_t *data, size_t len)
+{
+	typedef uint64_t lanes __attribute__((vector_size(16)));
+	const lanes low = {UINT32_MAX, UINT32_MAX};
+	lanes both = {sum};
+
+	for (; len >= sizeof(both); len -= sizeof(both), data += sizeof(both)) {
+		lanes words;
+
+		memcpy(&words, data, sizeof(words));
+		both += (words & low) + (words >> 32);
+	}
+	sum = both[0] + both[1];
+	if (len & 8) {
+		sum += (uint64_t)raw32(data) + raw32(data + 4);
+		data += 8;
+	}
+	if (len & 4) {
+		sum += raw32(data);
+		data += 4;
+	}
+	if (len & 2) {
+		sum += raw16(data);
+		data += 2;
+	}
+	return len & 1 ? sum + *data : sum;
+}
+
 // An IPv4 header without options.
 static inline uint64_t checksum_add20(uint64_t sum, const uint8_t *ip)
 {
@@ -22,11 +51,13 @@ static inline uint64_t checksum_add20(uint64_t sum, const uint8_t *ip)
 // The complement, as it is stored: with put of raw order, memcpy(field, &ret, 2).
 static inline uint16_t checksum_fold(uint64_t sum)
 {
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffffffff) + (sum >> 32);
-	sum = (sum & 0xffff) + (sum >> 16);
-	sum = (sum & 0xffff) + (sum >> 16);
-	return (uint16_t)~sum;
+	uint32_t half;
+
+	// Both halves twice: the upper one then holds the sum with its carry.
+	sum += sum << 32 | sum >> 32;
+	half = (uint32_t)(sum >> 32);
+	half += half << 16 | half >> 16;
+	return (uint16_t) ~(half >> 16);
 }
 
 // The pseudo header of the IPv4 or IPv6 header at ip, for len bytes of protocol proto.

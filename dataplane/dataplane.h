@@ -8,6 +8,7 @@
 //	rx queue ─▶ lcore (polls it) ─┬─ partition it owns: appended at once
 //	                              └─ ring (lcore, partition) ─▶ lcore that owns it: appended
 
+#include "common/clock.h"
 #include "common/config.h"
 #include "common/counters.h"
 #include "dataplane/packet.h"
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 struct batcher;
+struct event;
 struct rte_mbuf;
 struct rte_ring;
 
@@ -52,6 +54,14 @@ struct rx_queue {
 	X(held_packets, GAUGE, PKT_FLIGHT, "packets of the burst in hand") \
 	X(busy_cycles, TOTAL, NONE, "TSC cycles of rounds that found work") \
 	X(idle_cycles, TOTAL, NONE, "TSC cycles of rounds that found none, sleep included") \
+	X(rx_cycles, TOTAL, NONE, "TSC cycles of the driver: polls that brought packets") \
+	X(parse_cycles, TOTAL, NONE, "TSC cycles of parsing and filtering") \
+	X(append_cycles, TOTAL, NONE, \
+		"TSC cycles of steering and appending, blocks closed on the way and waits " \
+		"included") \
+	X(wait_cycles, TOTAL, NONE, \
+		"TSC cycles of waiting for a free block: the disk is the limit") \
+	X(free_cycles, TOTAL, NONE, "TSC cycles of giving packet buffers back") \
 	X(yields, TOTAL, NONE, "times that the CPU was yielded") \
 	X(sleeps, TOTAL, NONE, "times that the lcore slept") \
 	X(burst_1, TOTAL, NONE, "bursts of 1 packet") \
@@ -140,15 +150,25 @@ void rx_take_burst(
 // Appends what others passed on; returns how many packets it was.
 unsigned pipeline_drain(struct lcore *lcore);
 bool pipeline_empty(const struct lcore *lcore);
-// Appends a datagram's events to a partition of this lcore. Waits where every block is in flight.
-// Counts it as taken or dropped.
-void pipeline_append(struct lcore *lcore, struct partition *partition, const uint8_t *frame,
-	const struct packet *packet, int64_t received_at);
+// Offers an event again and again until there is a block for it.
+void pipeline_wait(struct lcore *lcore, struct partition *partition, const struct event *event);
+// Appends each line of a datagram. False when there was none.
+bool pipeline_append_lines(struct lcore *lcore, struct partition *partition, const uint8_t *frame,
+	const struct packet *packet);
 void pipeline_free(struct port *one_pool_of, struct rte_mbuf **list, unsigned count);
 // Polls the batchers of this lcore; true when one had something to do.
 bool batchers_poll(struct lcore *lcore, uint64_t ticks);
 // Lets the kernel run on this CPU when writes are in flight and it is time.
 void lcore_yield_if_due(struct lcore *lcore, uint64_t ticks);
+
+// Adds what passed since 'begin' to a stage of the burst; returns the ticks now.
+static inline uint64_t lcore_stage(struct lcore *lcore, enum lcore_counter stage, uint64_t begin)
+{
+	uint64_t now = clock_ticks();
+
+	counter_add(&lcore->values[stage], now - begin);
+	return now;
+}
 
 static inline void count_drop(struct lcore *lcore, enum pkt_drop drop, unsigned n)
 {

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-bool lines_next_line(struct lines *lines, const uint8_t **ret, uint32_t *ret_len)
+bool lines_next(struct lines *lines, const uint8_t **ret, uint32_t *ret_len)
 {
 	while (lines->at < lines->end) {
 		const uint8_t *start = lines->at;

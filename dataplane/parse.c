@@ -12,6 +12,7 @@
 #include "dataplane/checksum.h"
 #include "dataplane/wire.h"
 
+#include <arpa/inet.h>
 #include <net/ethernet.h>
 #include <netinet/in.h>
 
@@ -23,7 +24,9 @@
 #define VLAN_TAG 4
 #define VLAN_TAGS_MAX 2
 #define IP4_FRAGMENT_BITS 0x3fff // more fragments, and the offset
+#define IP4_ADDRESSES 8
 #define IP6_EXTENSIONS_MAX 8
+#define CHECKSUM_SHORT_MAX 96
 #define ROUTING_SEGMENTS_LEFT 3
 
 static inline bool same16(const uint8_t *a, const uint8_t *b)
@@ -70,7 +73,22 @@ static inline bool find_listener(const struct listener_table *table, struct pack
 	return false;
 }
 
-static enum pkt_drop check_udp_checksum(
+// Over the datagram and its pseudo header. IPv4's addresses lie right before a datagram whose
+// header has no options: one sum over both.
+static inline bool udp_sum_bad(const uint8_t *ip, const uint8_t *udp, uint32_t len)
+{
+	uint64_t sum;
+
+	if (likely(ip[0] == 0x45 && len <= CHECKSUM_SHORT_MAX)) {
+		sum = htonl(IPPROTO_UDP) + (uint64_t)htonl(len);
+		sum = checksum_add_short(sum, udp - IP4_ADDRESSES, len + IP4_ADDRESSES);
+	} else {
+		sum = checksum_add(checksum_pseudo(ip, IPPROTO_UDP, len), udp, len);
+	}
+	return checksum_fold(sum) != 0;
+}
+
+static inline enum pkt_drop check_udp_checksum(
 	const uint8_t *ip, const uint8_t *udp, uint32_t len, enum checksum_state state)
 {
 	if (state == CHECKSUM_NONE)
@@ -79,8 +97,7 @@ static enum pkt_drop check_udp_checksum(
 	if (unlikely(udp[6] == 0 && udp[7] == 0))
 		return ip[0] >> 4 == 4 ? PASSED : DROP_udp_zero_checksum6;
 #ifndef MUTANT_UDP_CHECKSUM_SKIPPED
-	if (state == CHECKSUM_UNKNOWN &&
-		checksum_fold(checksum_add(checksum_pseudo(ip, IPPROTO_UDP, len), udp, len)) != 0)
+	if (state == CHECKSUM_UNKNOWN && udp_sum_bad(ip, udp, len))
 		return DROP_udp_bad_checksum;
 #endif
 	return state == CHECKSUM_BAD ? DROP_udp_bad_checksum : PASSED;

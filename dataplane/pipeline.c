@@ -4,6 +4,7 @@
 
 #include "batching/batcher.h"
 #include "common/clock.h"
+#include "dataplane/append.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/lines.h"
 #include "dataplane/steer.h"
@@ -15,17 +16,6 @@
 #include <errno.h>
 
 #define PREFETCH_AHEAD 4
-// Bursts of several lcores interleave, so a time slightly before the last one is no step of the
-// clock, and not worth the batcher's attention.
-#define INTERLEAVE_NS 1000000000
-
-static void set_time(struct partition *partition, int64_t now)
-{
-	if (now <= partition->time && partition->time - now < INTERLEAVE_NS)
-		return;
-	partition->time = now;
-	batcher_set_time(partition->batcher, now);
-}
 
 bool batchers_poll(struct lcore *lcore, uint64_t ticks)
 {
@@ -38,32 +28,29 @@ bool batchers_poll(struct lcore *lcore, uint64_t ticks)
 
 // Every block is in flight: the disk is slower than the wire. What was taken stays in hand; the
 // device's queue fills and drops, which is counted where it happens.
-static void wait_for_block(struct lcore *lcore)
+void pipeline_wait(struct lcore *lcore, struct partition *partition, const struct event *event)
 {
-	uint64_t now = clock_ticks();
+	uint64_t begin = clock_ticks(), now = begin;
 
-	batchers_poll(lcore, now);
-	lcore_yield_if_due(lcore, now);
+	do {
+		batchers_poll(lcore, now);
+		lcore_yield_if_due(lcore, now);
+		now = clock_ticks();
+	} while (batcher_append(partition->batcher, event) == -EAGAIN);
+	counter_add(&lcore->values[LCORE_wait_cycles], now - begin);
 }
 
-void pipeline_append(struct lcore *lcore, struct partition *partition, const uint8_t *frame,
-	const struct packet *packet, int64_t received_at)
+bool pipeline_append_lines(struct lcore *lcore, struct partition *partition, const uint8_t *frame,
+	const struct packet *packet)
 {
-	const struct config_listener *listener = &lcore->dp->config->listeners[packet->listener];
-	struct event event = {.src_port = packet->src_port, .listener = listener->number};
+	struct event event = packet_event(lcore, packet);
 	struct lines lines;
 	unsigned events = 0;
 
-	set_time(partition, received_at);
-	memcpy(event.src_addr, packet->src_addr, sizeof(event.src_addr));
-	lines_init(&lines, listener->split, frame + packet->payload, packet->payload_len);
+	lines_init(&lines, frame + packet->payload, packet->payload_len);
 	for (; lines_next(&lines, &event.payload, &event.payload_len); events++)
-		while (batcher_append(partition->batcher, &event) == -EAGAIN)
-			wait_for_block(lcore);
-	if (events > 0)
-		counter_add(&lcore->values[LCORE_datagrams], 1);
-	else
-		count_drop(lcore, DROP_udp_empty, 1);
+		append_event(lcore, partition, &event);
+	return events > 0;
 }
 
 static bool is_plain(const struct rte_mbuf *m)
@@ -99,8 +86,10 @@ static void prefetch(struct rte_mbuf *m)
 static unsigned drain(struct lcore *lcore, const struct steer_ring *ring)
 {
 	struct rte_mbuf *burst[BURST];
-	unsigned count = rte_ring_sc_dequeue_burst(ring->ring, (void **)burst, BURST, NULL);
+	unsigned count, taken = 0;
+	uint64_t begin = clock_ticks(), appended;
 
+	count = rte_ring_sc_dequeue_burst(ring->ring, (void **)burst, BURST, NULL);
 	if (count == 0)
 		return 0;
 	counter_set(&lcore->values[LCORE_held_packets], count);
@@ -110,10 +99,14 @@ static unsigned drain(struct lcore *lcore, const struct steer_ring *ring)
 		const struct steered *steered = rte_mbuf_to_priv(burst[i]);
 		if (i + PREFETCH_AHEAD < count)
 			prefetch(burst[i + PREFETCH_AHEAD]);
-		pipeline_append(lcore, ring->partition, rte_pktmbuf_mtod(burst[i], const uint8_t *),
-			&steered->packet, steered->received_at);
+		taken += pipeline_append(lcore, ring->partition,
+			rte_pktmbuf_mtod(burst[i], const uint8_t *), &steered->packet,
+			steered->received_at);
 	}
+	count_appended(lcore, count, taken);
+	appended = lcore_stage(lcore, LCORE_append_cycles, begin);
 	pipeline_free(NULL, burst, count);
+	lcore_stage(lcore, LCORE_free_cycles, appended);
 	counter_set(&lcore->values[LCORE_held_packets], 0);
 	return count;
 }

@@ -3,6 +3,7 @@
 // no allocation, no log, and no system call of ours.
 
 #include "common/clock.h"
+#include "dataplane/append.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/steer.h"
 
@@ -13,9 +14,16 @@
 
 #define PREFETCH_AHEAD 4
 
-// What a burst leaves behind to be done together.
-struct leftovers {
-	unsigned done_count; // mbufs whose content is no longer needed
+// A burst on its way. Each stage goes over all of it before the next begins, which keeps the code
+// of one stage in the core, and lets it be timed by one look at the clock a burst.
+struct burst {
+	const struct rx_queue *queue;
+	int64_t now; // received_at
+	unsigned count;
+	struct rte_mbuf **mbufs;
+	struct packet packets[BURST];
+	unsigned appended, offered; // datagrams to partitions of this lcore
+	unsigned done_count;        // mbufs whose content is no longer needed
 	struct rte_mbuf *done[BURST];
 	unsigned answer_count;
 	struct rte_mbuf *answers[BURST];
@@ -49,26 +57,51 @@ static enum checksum_state l4_state(const struct rte_mbuf *m)
 	}
 }
 
-static void take_datagram(struct lcore *lcore, const struct rx_queue *queue, struct rte_mbuf *m,
-	const struct packet *packet, int64_t now, struct leftovers *left)
+static void parse_burst(const struct lcore *lcore, struct burst *b)
+{
+	for (unsigned i = 0; i < b->count; i++) {
+		const struct rte_mbuf *m = b->mbufs[i];
+		struct packet *packet = &b->packets[i];
+
+		if (i + PREFETCH_AHEAD < b->count)
+			rte_prefetch0(rte_pktmbuf_mtod(b->mbufs[i + PREFETCH_AHEAD], void *));
+		if (unlikely(m->nb_segs != 1)) {
+			packet->kind = PACKET_DROP;
+			packet->drop = DROP_scattered;
+			continue;
+		}
+		packet_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, ip_state(m),
+			l4_state(m), &b->queue->port->host, &lcore->dp->listeners, packet);
+	}
+}
+
+static inline unsigned partition_of(
+	const struct dataplane *dp, const struct rx_queue *queue, const struct packet *packet)
+{
+	if (queue->fixed_partition >= 0)
+		return (unsigned)queue->fixed_partition;
+	if (dp->partition_count == 1)
+		return 0;
+	return steer_partition(steer_hash(packet), dp->partition_count);
+}
+
+static inline void take_datagram(
+	struct lcore *lcore, struct burst *b, struct rte_mbuf *m, const struct packet *packet)
 {
 	struct dataplane *dp = lcore->dp;
-	unsigned p = 0;
-	struct steer_ring *ring;
+	unsigned p = partition_of(dp, b->queue, packet);
+	struct steer_ring *ring = lcore->to[p];
 
-	if (queue->fixed_partition >= 0)
-		p = (unsigned)queue->fixed_partition;
-	else if (dp->partition_count > 1)
-		p = steer_partition(steer_hash(packet), dp->partition_count);
-	ring = lcore->to[p];
 	if (ring == NULL) {
-		pipeline_append(lcore, &dp->partitions[p], rte_pktmbuf_mtod(m, const uint8_t *),
-			packet, now);
-		left->done[left->done_count++] = m;
+		b->offered++;
+		b->appended += pipeline_append(lcore, &dp->partitions[p],
+			rte_pktmbuf_mtod(m, const uint8_t *), packet, b->now);
+		b->done[b->done_count++] = m;
 	} else {
 		struct steered *steered = rte_mbuf_to_priv(m);
+
 		steered->packet = *packet;
-		steered->received_at = now;
+		steered->received_at = b->now;
 		ring->staged[ring->staged_count++] = m;
 	}
 }
@@ -78,9 +111,10 @@ static enum pkt_drop unanswered(const struct packet *packet)
 	return packet->kind == PACKET_ARP_REQUEST ? DROP_arp_other : DROP_icmp_other;
 }
 
-static void answer(struct lcore *lcore, const struct rx_queue *queue, struct rte_mbuf *m,
-	const struct packet *packet, struct leftovers *left)
+static void answer(
+	struct lcore *lcore, struct burst *b, struct rte_mbuf *m, const struct packet *packet)
 {
+	const struct rx_queue *queue = b->queue;
 	uint32_t room = (uint32_t)m->buf_len - m->data_off;
 	uint32_t len = 0;
 
@@ -89,36 +123,32 @@ static void answer(struct lcore *lcore, const struct rx_queue *queue, struct rte
 			&queue->port->host);
 	if (len == 0) {
 		count_drop(lcore, unanswered(packet), 1);
-		left->done[left->done_count++] = m;
+		b->done[b->done_count++] = m;
 		return;
 	}
 	m->data_len = (uint16_t)len;
 	m->pkt_len = len;
 	// A tag that the kernel took off goes back on.
 	m->ol_flags = m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED ? RTE_MBUF_F_TX_VLAN : 0;
-	left->answers[left->answer_count++] = m;
+	b->answers[b->answer_count++] = m;
 }
 
-static void take(struct lcore *lcore, const struct rx_queue *queue, struct rte_mbuf *m, int64_t now,
-	struct leftovers *left)
+static void take_burst(struct lcore *lcore, struct burst *b)
 {
-	struct packet packet;
+	for (unsigned i = 0; i < b->count; i++) {
+		struct rte_mbuf *m = b->mbufs[i];
+		const struct packet *packet = &b->packets[i];
 
-	if (unlikely(m->nb_segs != 1)) {
-		count_drop(lcore, DROP_scattered, 1);
-		rte_pktmbuf_free(m);
-		return;
+		if (likely(packet->kind == PACKET_DATAGRAM)) {
+			take_datagram(lcore, b, m, packet);
+		} else if (packet->kind == PACKET_DROP) {
+			count_drop(lcore, packet->drop, 1);
+			b->done[b->done_count++] = m;
+		} else {
+			answer(lcore, b, m, packet);
+		}
 	}
-	packet_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, ip_state(m), l4_state(m),
-		&queue->port->host, &lcore->dp->listeners, &packet);
-	if (likely(packet.kind == PACKET_DATAGRAM)) {
-		take_datagram(lcore, queue, m, &packet, now, left);
-	} else if (packet.kind == PACKET_DROP) {
-		count_drop(lcore, packet.drop, 1);
-		left->done[left->done_count++] = m;
-	} else {
-		answer(lcore, queue, m, &packet, left);
-	}
+	count_appended(lcore, b->offered, b->appended);
 }
 
 static void pass_on(struct lcore *lcore, struct steer_ring *ring)
@@ -135,17 +165,18 @@ static void pass_on(struct lcore *lcore, struct steer_ring *ring)
 	ring->staged_count = 0;
 }
 
-static void send_answers(struct lcore *lcore, const struct rx_queue *queue, struct leftovers *left)
+static void send_answers(struct lcore *lcore, struct burst *b)
 {
+	const struct rx_queue *queue = b->queue;
 	unsigned sent = 0;
 
 	if (queue->tx_queue >= 0)
-		sent = rte_eth_tx_burst(queue->port_id, (uint16_t)queue->tx_queue, left->answers,
-			(uint16_t)left->answer_count);
+		sent = rte_eth_tx_burst(queue->port_id, (uint16_t)queue->tx_queue, b->answers,
+			(uint16_t)b->answer_count);
 	counter_add(&lcore->values[LCORE_answers], sent);
-	if (sent < left->answer_count) {
-		count_drop(lcore, DROP_tx_full, left->answer_count - sent);
-		rte_pktmbuf_free_bulk(left->answers + sent, left->answer_count - sent);
+	if (sent < b->answer_count) {
+		count_drop(lcore, DROP_tx_full, b->answer_count - sent);
+		rte_pktmbuf_free_bulk(b->answers + sent, b->answer_count - sent);
 	}
 }
 
@@ -161,40 +192,48 @@ static void count_burst(struct lcore *lcore, unsigned count)
 }
 
 void rx_take_burst(
-	struct lcore *lcore, const struct rx_queue *queue, struct rte_mbuf **burst, unsigned count)
+	struct lcore *lcore, const struct rx_queue *queue, struct rte_mbuf **mbufs, unsigned count)
 {
-	int64_t now = (int64_t)clock_real_ns(clock_ticks());
-	struct leftovers left = {.done_count = 0};
+	uint64_t ticks = clock_ticks();
+	struct burst b;
 
+	b.queue = queue;
+	b.now = (int64_t)clock_real_ns(ticks);
+	b.count = count;
+	b.mbufs = mbufs;
+	b.appended = b.offered = b.done_count = b.answer_count = 0;
 	counter_set(&lcore->values[LCORE_held_packets], count);
 	count_burst(lcore, count);
-	for (unsigned i = 0; i < count; i++) {
-		if (i + PREFETCH_AHEAD < count)
-			rte_prefetch0(rte_pktmbuf_mtod(burst[i + PREFETCH_AHEAD], void *));
-		take(lcore, queue, burst[i], now, &left);
-	}
+	parse_burst(lcore, &b);
+	ticks = lcore_stage(lcore, LCORE_parse_cycles, ticks);
+	take_burst(lcore, &b);
 	for (unsigned p = 0; p < lcore->dp->partition_count; p++)
 		if (lcore->to[p] != NULL && lcore->to[p]->staged_count > 0)
 			pass_on(lcore, lcore->to[p]);
-	if (left.answer_count > 0)
-		send_answers(lcore, queue, &left);
-	pipeline_free(queue->one_pool ? queue->port : NULL, left.done, left.done_count);
+	if (b.answer_count > 0)
+		send_answers(lcore, &b);
+	ticks = lcore_stage(lcore, LCORE_append_cycles, ticks);
+	pipeline_free(queue->one_pool ? queue->port : NULL, b.done, b.done_count);
+	lcore_stage(lcore, LCORE_free_cycles, ticks);
 	counter_set(&lcore->values[LCORE_held_packets], 0);
 }
 
 unsigned rx_poll(struct lcore *lcore)
 {
-	struct rte_mbuf *burst[BURST];
+	struct rte_mbuf *mbufs[BURST];
 	unsigned sum = 0;
 
 	for (unsigned i = 0; i < lcore->queue_count; i++) {
 		const struct rx_queue *queue = &lcore->queues[i];
-		uint16_t count = rte_eth_rx_burst(queue->port_id, queue->queue, burst, BURST);
+		uint64_t begin = clock_ticks();
+		uint16_t count = rte_eth_rx_burst(queue->port_id, queue->queue, mbufs, BURST);
 
-		if (count > 0)
-			rx_take_burst(lcore, queue, burst, count);
-		else
+		if (count > 0) {
+			lcore_stage(lcore, LCORE_rx_cycles, begin);
+			rx_take_burst(lcore, queue, mbufs, count);
+		} else {
 			counter_add(&lcore->values[LCORE_rx_empty], 1);
+		}
 		sum += count;
 	}
 	return sum;

@@ -20,6 +20,14 @@
 #define MAPPED_IP4 12 // where the IPv4 address stands in one mapped into IPv6
 #define GROUP_BIT 1u  // in a MAC's first byte: multicast or broadcast
 
+static inline uint16_t raw16(const uint8_t *p)
+{
+	uint16_t v;
+
+	memcpy(&v, p, sizeof(v));
+	return v;
+}
+
 static inline uint32_t raw32(const uint8_t *p)
 {
 	uint32_t v;

@@ -41,7 +41,7 @@ static void check_events(const uint8_t *frame, uint32_t len, const struct packet
 
 	expect(packet->payload_len > 0 && packet->payload + packet->payload_len <= (int)len);
 	expect(packet->listener < config.listener_count);
-	lines_init(&lines, config.listeners[packet->listener].split, payload, packet->payload_len);
+	lines_init(&lines, payload, packet->payload_len);
 	while (lines_next(&lines, &event, &event_len)) {
 		expect(event_len > 0 && event >= last);
 		last = event + event_len;

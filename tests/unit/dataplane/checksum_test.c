@@ -25,8 +25,10 @@ static void a_sum_is_the_oracles_for_every_length_and_alignment(void **state)
 		for (unsigned shift = 0; shift < 8; shift++) {
 			const uint8_t *p = at_guard_page(bytes + shift, len);
 
-			assert_int_equal(stored(checksum_add(0, p, len)),
-				~oracle_sum(0, bytes + shift, len) & 0xffff);
+			unsigned right = ~oracle_sum(0, bytes + shift, len) & 0xffff;
+
+			assert_int_equal(stored(checksum_add(0, p, len)), right);
+			assert_int_equal(stored(checksum_add_short(0, p, len)), right);
 		}
 	}
 }

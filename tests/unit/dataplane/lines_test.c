@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 // Cuts len bytes that end at a guard page; the events are joined by '|' into 'ret'.
-static unsigned cut(enum config_split split, const char *bytes, uint32_t len, char *ret)
+static unsigned cut(const char *bytes, uint32_t len, char *ret)
 {
 	const uint8_t *payload = at_guard_page(bytes, len);
 	const uint8_t *event;
@@ -17,7 +17,7 @@ static unsigned cut(enum config_split split, const char *bytes, uint32_t len, ch
 	uint32_t event_len;
 	unsigned count = 0;
 
-	lines_init(&lines, split, payload, len);
+	lines_init(&lines, payload, len);
 	while (lines_next(&lines, &event, &event_len)) {
 		assert_true(event_len > 0);
 		assert_true(event >= payload && event + event_len <= payload + len);
@@ -29,16 +29,6 @@ static unsigned cut(enum config_split split, const char *bytes, uint32_t len, ch
 	*ret = '\0';
 	assert_false(lines_next(&lines, &event, &event_len));
 	return count;
-}
-
-static void a_datagram_is_one_event_with_all_its_bytes(void **state)
-{
-	char got[64];
-
-	(void)state;
-	assert_int_equal(cut(SPLIT_DATAGRAM, "a\r\nb\n", 5, got), 1);
-	assert_string_equal(got, "a\r\nb\n|");
-	assert_int_equal(cut(SPLIT_DATAGRAM, "", 0, got), 0);
 }
 
 static void each_line_is_an_event_without_its_end(void **state)
@@ -68,7 +58,7 @@ static void each_line_is_an_event_without_its_end(void **state)
 	for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		uint32_t len = (uint32_t)strlen(cases[i].payload);
 
-		assert_int_equal(cut(SPLIT_LINES, cases[i].payload, len, got), cases[i].count);
+		assert_int_equal(cut(cases[i].payload, len, got), cases[i].count);
 		assert_string_equal(got, cases[i].events);
 	}
 }
@@ -78,14 +68,13 @@ static void a_zero_byte_is_data_of_its_line(void **state)
 	char got[64];
 
 	(void)state;
-	assert_int_equal(cut(SPLIT_LINES, "a\0b\n\0\n", 6, got), 2);
+	assert_int_equal(cut("a\0b\n\0\n", 6, got), 2);
 	assert_memory_equal(got, "a\0b|\0|", 6);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_datagram_is_one_event_with_all_its_bytes),
 		cmocka_unit_test(each_line_is_an_event_without_its_end),
 		cmocka_unit_test(a_zero_byte_is_data_of_its_line),
 	};
