@@ -17,11 +17,13 @@
 #define CONFIG_ADDRESSES_MAX 16 // per port
 #define CONFIG_LISTENERS_MAX 256
 #define CONFIG_PARTITIONS_MAX 64
+#define CONFIG_ALL_PARTITIONS UINT64_MAX
 #define CONFIG_CPUS_MAX 128
 
 enum config_mode { MODE_RUN_TO_COMPLETION, MODE_PIPELINE };
 enum config_split { SPLIT_DATAGRAM, SPLIT_LINES };
 enum config_durability { DURABILITY_FLUSH, DURABILITY_DSYNC };
+enum config_compression { COMPRESSION_NONE, COMPRESSION_LZ4 };
 enum config_io { IO_AUTO, IO_URING, IO_SYNC };
 
 struct config_address {
@@ -63,6 +65,8 @@ struct config_log {
 	uint64_t retain_bytes;       // per partition; 0: until the disk is full
 	uint64_t retain_age_ns;      // 0: for ever
 	enum config_durability durability;
+	enum config_compression compression;
+	uint64_t compressed_partitions; // bit n: partition n, where compression is on
 	enum config_io io;
 	bool direct; // O_DIRECT where the file system has it
 };

@@ -109,6 +109,22 @@ static void check_log(const struct checking *c)
 			units_size_text(2 * log->segment_bytes, text));
 }
 
+static void check_compression(const struct checking *c)
+{
+	const struct config_log *log = &c->config->log;
+	unsigned line = line_of(c, "log", "compressed_partitions");
+
+	if (log->compressed_partitions == CONFIG_ALL_PARTITIONS)
+		return;
+	if (c->config->partitions < CONFIG_PARTITIONS_MAX &&
+		log->compressed_partitions >> c->config->partitions != 0)
+		ERROR(c, line, "log.compressed_partitions: there are %u partitions, from 0 to %u",
+			c->config->partitions, c->config->partitions - 1);
+	else if (log->compression == COMPRESSION_NONE)
+		WARN(c, line,
+			"log.compressed_partitions: means nothing without log.compression: lz4");
+}
+
 static void check_port_pair(const struct checking *c, unsigned i, unsigned j)
 {
 	const struct config_port *a = &c->config->ports[i], *b = &c->config->ports[j];
@@ -176,5 +192,6 @@ void config_cross_check(const struct config *config, const struct config_node *r
 	check_workers(&c);
 	check_allowed(&c);
 	check_log(&c);
+	check_compression(&c);
 	check_lists(&c);
 }

@@ -60,6 +60,24 @@ static void print_cpus(const struct config *config, FILE *out)
 	fputc('"', out);
 }
 
+static void print_partitions(uint64_t partitions, FILE *out)
+{
+	const char *comma = "";
+
+	if (partitions == CONFIG_ALL_PARTITIONS) {
+		fputs(CONFIG_ALL_TEXT, out);
+		return;
+	}
+	fputc('"', out);
+	for (unsigned n = 0; n < CONFIG_PARTITIONS_MAX; n++) {
+		if (!(partitions >> n & 1))
+			continue;
+		fprintf(out, "%s%u", comma, n);
+		comma = ",";
+	}
+	fputc('"', out);
+}
+
 static void print_addresses(const struct config_port *port, FILE *out)
 {
 	char ip[INET6_ADDRSTRLEN];
@@ -101,6 +119,9 @@ static void print_value(const struct config_key *key, const void *holder, FILE *
 		break;
 	case TYPE_CPUS:
 		print_cpus(holder, out);
+		break;
+	case TYPE_PARTITIONS:
+		print_partitions(load(key, holder), out);
 		break;
 	case TYPE_ADDRESSES:
 		print_addresses(holder, out);

@@ -254,6 +254,22 @@ static const struct config_key log_keys[] = {
 			"'millrace doctor' measures both",
 	},
 	{
+		.name = "compression",
+		.type = TYPE_CHOICE,
+		FIELD(config_log, compression),
+		.standard = "none",
+		.choices = "none|lz4",
+		.help = "Whether blocks are compressed before they are written, where that saves a "
+			"tenth: for text on slow disks",
+	},
+	{
+		.name = "compressed_partitions",
+		.type = TYPE_PARTITIONS,
+		FIELD(config_log, compressed_partitions),
+		.standard = CONFIG_ALL_TEXT,
+		.help = "Partitions that 'compression' is for",
+	},
+	{
 		.name = "io",
 		.type = TYPE_CHOICE,
 		FIELD(config_log, io),
@@ -419,6 +435,8 @@ const char *config_range_text(const struct config_key *key, char *buf)
 		return "an absolute path";
 	case TYPE_CPUS:
 		return "numbers and ranges, such as 0-3,8";
+	case TYPE_PARTITIONS:
+		return "all, or numbers and ranges, such as 0-3,8";
 	case TYPE_ADDRESSES:
 		return "at most 16 addresses with their prefix";
 	case TYPE_LISTEN_ADDRESS:

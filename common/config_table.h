@@ -15,11 +15,14 @@ enum config_type {
 	TYPE_CHOICE,   // position in 'choices'
 	TYPE_BOOL,
 	TYPE_CPUS,           // config.cpus and cpu_count
+	TYPE_PARTITIONS,     // a bit for each; "all": CONFIG_ALL_PARTITIONS
 	TYPE_ADDRESSES,      // config_port.addresses and address_count
 	TYPE_LISTEN_ADDRESS, // config_listener.address and any_address
 	TYPE_SECTION,        // a map of 'children'
 	TYPE_LIST,           // a list of maps of 'children'
 };
+
+#define CONFIG_ALL_TEXT "all"
 
 enum config_reload { RELOAD_RESTART, RELOAD_LIVE };
 

@@ -147,14 +147,14 @@ static void read_text(const struct reading *r)
 }
 
 // Takes "3" or "0-3" from *text. NULL, or what is wrong.
-static const char *read_cpu_range(const char **text, uint64_t *first, uint64_t *last)
+static const char *read_range(const char **text, uint64_t *first, uint64_t *last)
 {
 	char part[16];
 	size_t len = strcspn(*text, ",");
 	char *dash;
 
 	if (len == 0 || len >= sizeof(part))
-		return "is no list of CPUs such as 0-3,8";
+		return "is no list of numbers such as 0-3,8";
 	memcpy(part, *text, len);
 	part[len] = '\0';
 	*text += len;
@@ -162,13 +162,11 @@ static const char *read_cpu_range(const char **text, uint64_t *first, uint64_t *
 	if (dash != NULL)
 		*dash = '\0';
 	if (!units_parse_uint(part, first))
-		return "is no list of CPUs such as 0-3,8";
+		return "is no list of numbers such as 0-3,8";
 	*last = *first;
 	if (dash != NULL && !units_parse_uint(dash + 1, last))
-		return "is no list of CPUs such as 0-3,8";
-	if (*first > *last)
-		return "has a range that runs backwards";
-	return *last > 1023 ? "has a CPU above 1023" : NULL;
+		return "is no list of numbers such as 0-3,8";
+	return *first > *last ? "has a range that runs backwards" : NULL;
 }
 
 static const char *add_cpu(struct config *config, uint64_t cpu)
@@ -190,7 +188,9 @@ static void read_cpus(const struct reading *r)
 
 	config->cpu_count = 0;
 	do {
-		wrong = read_cpu_range(&text, &first, &last);
+		wrong = read_range(&text, &first, &last);
+		if (wrong == NULL && last > 1023)
+			wrong = "has a CPU above 1023";
 		for (uint64_t cpu = first; wrong == NULL && cpu <= last; cpu++)
 			wrong = add_cpu(config, cpu);
 	} while (wrong == NULL && *text++ == ',');
@@ -198,6 +198,28 @@ static void read_cpus(const struct reading *r)
 		REFUSE(r, "%s: " QUOTE " %s", r->path, r->node->text, wrong);
 		config->cpu_count = 0;
 	}
+}
+
+static void read_partitions(const struct reading *r)
+{
+	const char *text = r->node->text, *wrong = NULL;
+	uint64_t first = 0, last = 0, partitions = 0;
+
+	if (strcmp(text, CONFIG_ALL_TEXT) == 0) {
+		store(r->key, r->holder, CONFIG_ALL_PARTITIONS);
+		return;
+	}
+	do {
+		wrong = read_range(&text, &first, &last);
+		if (wrong == NULL && last >= CONFIG_PARTITIONS_MAX)
+			wrong = "has a partition above 63";
+		for (uint64_t n = first; wrong == NULL && n <= last; n++)
+			partitions |= 1ull << n;
+	} while (wrong == NULL && *text++ == ',');
+	if (wrong != NULL)
+		REFUSE(r, "%s: " QUOTE " %s", r->path, r->node->text, wrong);
+	else
+		store(r->key, r->holder, partitions);
 }
 
 static void read_address(const struct reading *r)
@@ -258,6 +280,9 @@ static void read_scalar(const struct reading *r)
 		break;
 	case TYPE_CPUS:
 		read_cpus(r);
+		break;
+	case TYPE_PARTITIONS:
+		read_partitions(r);
 		break;
 	case TYPE_LISTEN_ADDRESS:
 		read_address(r);

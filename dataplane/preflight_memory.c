@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/device.h"
 #include "dataplane/preflight_rows.h"
+#include "wal/wal.h"
 
 #include <string.h>
 
@@ -37,11 +38,6 @@ static unsigned cpu_node(const struct checks *c, unsigned cpu)
 	return 0;
 }
 
-uint64_t check_block_bytes(const struct config *config)
-{
-	return (uint64_t)(config->log.queue_depth + 1) * config->log.block_bytes;
-}
-
 static uint64_t in_pages(uint64_t bytes)
 {
 	return (bytes + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES;
@@ -57,7 +53,7 @@ static void count_pages(const struct checks *c, uint64_t pages[NODES_MAX])
 	for (unsigned i = 0; i < c->config->partitions; i++) {
 		unsigned lcore = c->plan->partition_lcore[i];
 		pages[cpu_node(c, c->config->cpus[lcore])] +=
-			in_pages(check_block_bytes(c->config));
+			in_pages(wal_memory_bytes(&c->config->log, i));
 	}
 }
 

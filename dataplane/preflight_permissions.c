@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/device.h"
 #include "dataplane/preflight_rows.h"
+#include "wal/wal.h"
 
 #include <inttypes.h>
 #include <linux/capability.h>
@@ -81,9 +82,11 @@ static void check_socket_rights(struct checks *c, uint64_t bits)
 static void check_locked_memory(struct checks *c, uint64_t bits)
 {
 	struct rlimit limit = {0};
-	uint64_t need = check_block_bytes(c->config) * c->config->partitions;
 	struct check_row *row;
+	uint64_t need = 0;
 
+	for (unsigned i = 0; i < c->config->partitions; i++)
+		need += wal_memory_bytes(&c->config->log, i);
 	for (unsigned p = 0; p < c->config->port_count; p++) {
 		struct device device;
 		if (device_parse(c->config->ports[p].device, &device) == 0 &&

@@ -32,8 +32,6 @@ bool check_exists(const struct checks *c, const char *path, ...)
 
 // The NUMA node of a port's device; 0 where there is none.
 unsigned check_port_node(const struct checks *c, unsigned port);
-// Bytes of the blocks that one partition's log holds in memory.
-uint64_t check_block_bytes(const struct config *config);
 
 void check_memory(struct checks *c);      // hugepages, mempools
 void check_permissions(struct checks *c); // capabilities, limits, cpus

@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # The compiler's side: what meson.build asks for.
 build_packages=(
 	meson ninja-build pkg-config gcc libc6-dev
-	libdpdk-dev liburing-dev libisal-dev libyaml-dev libjansson-dev libmicrohttpd-dev
+	libdpdk-dev liburing-dev liblz4-dev libisal-dev libyaml-dev libjansson-dev libmicrohttpd-dev
 	libcurl4-openssl-dev libsystemd-dev
 )
 

@@ -2,6 +2,7 @@
 #include "common/crc32c.h"
 #include "wal/format.h"
 #include "wal/meta.h"
+#include "wal/pack.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -39,26 +40,33 @@ static void trailer_write(uint8_t *at, const struct wal_block_info *info, uint32
 	memcpy(at, &t, sizeof(t));
 }
 
-uint32_t wal_block_close(
-	uint8_t *block, const struct wal_layout *layout, const struct wal_block_info *info)
+uint32_t block_close(
+	uint8_t *block, const struct block_meta *meta, const struct wal_block_info *info)
 {
-	uint32_t len = wal_block_len(layout, info->payload_bytes);
-	uint32_t end = layout->payload + info->payload_bytes;
-	struct block_meta meta = {
-		.rows = info->rows,
-		.payload_bytes = info->payload_bytes,
-		.block_len = len,
-		.payload = layout->payload,
-	};
+	uint32_t len = meta->block_len;
+	uint32_t end = meta->payload + meta->payload_bytes;
 	uint32_t crc;
 
-	memcpy(meta.at, layout->at, sizeof(meta.at));
-	block_meta_write(block, &meta);
+	block_meta_write(block, meta);
 	memset(block + end, 0, len - WAL_TRAILER_BYTES - end);
 	trailer_write(block + len - WAL_TRAILER_BYTES, info, len);
 	crc = crc32c(block, len - CRC_BYTES);
 	memcpy(block + len - CRC_BYTES, &crc, CRC_BYTES);
 	return crc;
+}
+
+uint32_t wal_block_close(
+	uint8_t *block, const struct wal_layout *layout, const struct wal_block_info *info)
+{
+	struct block_meta meta = {
+		.rows = info->rows,
+		.payload_bytes = info->payload_bytes,
+		.block_len = wal_block_len(layout, info->payload_bytes),
+		.payload = layout->payload,
+	};
+
+	memcpy(meta.at, layout->at, sizeof(meta.at));
+	return block_close(block, &meta, info);
 }
 
 uint32_t wal_block_empty(uint8_t *page, const struct wal_block_info *info)
@@ -94,17 +102,15 @@ static enum wal_verdict bad(struct wal_block_view *view, const char *why)
 
 // Columns in their order, apart from each other, each on 8 bytes, all before the trailer. NULL or
 // what is wrong. 64-bit arithmetic: nothing read was checked before.
-static const char *meta_judge(const struct block_meta *meta)
+static const char *plain_judge(const struct block_meta *meta)
 {
 	uint64_t next = WAL_BLOCK_HEADER_BYTES;
 	uint64_t end = (uint64_t)meta->block_len - WAL_TRAILER_BYTES;
 
 	for (unsigned i = 0; i < WAL_COLUMNS; i++) {
-		uint64_t items = (uint64_t)meta->rows + (i == COL_PAYLOAD ? 1 : 0);
-
 		if (meta->at[i] % 8 != 0 || meta->at[i] < next)
 			return "columns overlap or are not aligned";
-		next = meta->at[i] + items * wal_column_width[i];
+		next = meta->at[i] + column_bytes(i, meta->rows);
 	}
 	if (meta->payload % 8 != 0 || meta->payload < next)
 		return "payload overlaps the columns or is not aligned";
@@ -113,8 +119,18 @@ static const char *meta_judge(const struct block_meta *meta)
 	return NULL;
 }
 
+static void view_plain(const struct block_meta *meta, struct wal_block_view *ret)
+{
+	ret->columns = ret->block;
+	ret->payload_bytes = meta->payload_bytes;
+	memcpy(ret->layout.at, meta->at, sizeof(meta->at));
+	ret->layout.payload = meta->payload;
+	ret->layout.payload_max = meta->payload_bytes;
+	ret->layout.rows_max = meta->rows;
+}
+
 // The header must be what the template makes of what it states.
-static const char *header_judge(const uint8_t *block, struct wal_block_view *view)
+static const char *header_judge(const uint8_t *block, uint32_t version, struct wal_block_view *view)
 {
 	uint8_t expected[WAL_BLOCK_HEADER_BYTES];
 	struct block_meta meta;
@@ -124,7 +140,9 @@ static const char *header_judge(const uint8_t *block, struct wal_block_view *vie
 		return "block length impossible";
 	if (meta.block_len < WAL_PAGE)
 		return "block length impossible";
-	why = meta_judge(&meta);
+	if (meta.compressed && version < PACK_VERSION)
+		return "a compressed block in a segment of version 1";
+	why = meta.compressed ? packed_meta_judge(&meta) : plain_judge(&meta);
 	if (why)
 		return why;
 #ifndef MUTANT_BLOCK_TEMPLATE
@@ -136,11 +154,10 @@ static const char *header_judge(const uint8_t *block, struct wal_block_view *vie
 #endif
 
 	view->len = meta.block_len;
-	view->payload_bytes = meta.payload_bytes;
-	memcpy(view->layout.at, meta.at, sizeof(meta.at));
-	view->layout.payload = meta.payload;
-	view->layout.payload_max = meta.payload_bytes;
-	view->layout.rows_max = meta.rows;
+	if (meta.compressed)
+		packed_view(&meta, view);
+	else
+		view_plain(&meta, view);
 	return NULL;
 }
 
@@ -168,10 +185,9 @@ static const char *trailer_judge(const struct wal_trailer *t,
 	return NULL;
 }
 
-// Last of all, when the CRC has shown that the bytes are the writer's.
-static const char *offsets_judge(const struct wal_block_view *view)
+const char *block_offsets_judge(const struct wal_block_view *view)
 {
-	const uint8_t *at = view->block + view->layout.at[COL_PAYLOAD];
+	const uint8_t *at = view->columns + view->layout.at[COL_PAYLOAD];
 	uint32_t rows = view->trailer->rows;
 	uint32_t wrong = le32(at) | (le32(at + 4 * (size_t)rows) ^ view->payload_bytes);
 
@@ -198,7 +214,8 @@ static enum wal_verdict body_judge(
 		return bad(view, "CRC differs");
 #endif
 	view->trailer = t;
-	why = offsets_judge(view);
+	// Last of all, when the CRC has shown that the bytes are the writer's.
+	why = view->compressed ? packed_body_judge(view) : block_offsets_judge(view);
 	return why ? bad(view, why) : WAL_BLOCK_GOOD;
 }
 
@@ -216,7 +233,7 @@ enum wal_verdict wal_block_check(const uint8_t *block, size_t avail,
 		return WAL_BLOCK_NONE;
 	if (avail < WAL_BLOCK_HEADER_BYTES)
 		return WAL_BLOCK_SHORT;
-	why = header_judge(block, ret);
+	why = header_judge(block, segment->version, ret);
 	if (why)
 		return bad(ret, why);
 	if (ret->len > avail)

@@ -13,6 +13,8 @@
 //   |continuation, length | flatbuffer metadata |pad| columns ... | payload | slack | trailer |
 //   0                     8                     header_len                    len-128     len
 //
+// In a compressed block each column is what pack.h says, in the same order, one behind the other.
+//
 // All integers little-endian. Sequence numbers count from 0 without gaps within a log, and
 // "durable_seq" everywhere means: every seq below it is durable.
 
@@ -22,7 +24,7 @@
 
 #define WAL_PAGE 4096u
 #define WAL_SCHEMA_BYTES 8192u // two pages: listeners' names need room
-#define WAL_FORMAT_VERSION 1u
+#define WAL_FORMAT_VERSION 2u  // 1 had no compressed blocks; it is read
 #define WAL_TRAILER_BYTES 128u
 #define WAL_BLOCK_HEADER_BYTES 640u             // multiple of 64; see meta.c
 #define WAL_BLOCK_MAX (64u << 20)               // no valid block is longer
@@ -109,6 +111,8 @@ enum wal_column {
 	WAL_COLUMNS,
 };
 
+#define WAL_BUFFERS (WAL_COLUMNS + 1) // one a column, and the payload's bytes
+
 #define WAL_ROW_BYTES 60u // fixed-width bytes per row: 8+8+16+2+2+8+4+8 and a payload offset of 4
 
 extern const uint8_t wal_column_width[WAL_COLUMNS]; // payload: 4, of its offsets
@@ -163,21 +167,32 @@ enum wal_verdict {
 	WAL_BLOCK_BAD,   // begins like a block of ours but lengths, identity or CRC don't fit
 };
 
+// Where a buffer of a compressed block lies.
+struct wal_stored {
+	uint32_t at, len;
+};
+
 // A block as found. Pointers point into the caller's buffer.
 struct wal_block_view {
 	const uint8_t *block;
 	const struct wal_trailer *trailer;
+	// What the layout counts from: the block, or what wal_unpack() made of a compressed one,
+	// NULL before.
+	const uint8_t *columns;
 	struct wal_layout
 		layout; // rows_max, payload_max as far as the block tells: rows, payload_bytes
 	uint32_t payload_bytes;
 	uint32_t len;
-	char why[80]; // for WAL_BLOCK_BAD: what did not fit
+	bool compressed;
+	struct wal_stored stored[WAL_BUFFERS]; // of a compressed block
+	char why[80];                          // for WAL_BLOCK_BAD: what did not fit
 };
 
 // Judges the bytes at 'block', 'avail' of them, as the block of the segment at file_offset. Reads
 // no byte outside; trusts no length before it was checked: the header must equal, byte for byte,
 // what this version's template makes of the lengths it states, the trailer must name this segment
-// and offset, every column must lie inside the body, and the CRC must fit.
+// and offset, every column must lie inside the body, and the CRC must fit. A compressed block is
+// not unpacked for that.
 enum wal_verdict wal_block_check(const uint8_t *block, size_t avail,
 	const struct wal_segment_header *segment, uint64_t file_offset, struct wal_block_view *ret);
 
@@ -189,7 +204,7 @@ struct wal_segment_info {
 	struct wal_segment_header header; // zero and crc are filled in
 	const char *receiver;
 	const char *listeners;   // JSON: {"0":{"name":"syslog","port":514},...}
-	const char *compression; // "none"
+	const char *compression; // "none", "lz4"
 };
 
 // Composes the schema page, WAL_SCHEMA_BYTES. -E2BIG when the texts don't fit.

@@ -6,6 +6,7 @@
 
 #include "common/counters.h"
 #include "wal/io.h"
+#include "wal/pack.h"
 #include "wal/reader.h"
 #include "wal/wal.h"
 
@@ -74,8 +75,10 @@ struct wal {
 	size_t region_len;
 	struct wal_block *blocks;
 	unsigned block_count;
-	uint32_t free_blocks[65];
+	uint32_t free_blocks[66];
 	unsigned free_block_count;
+	struct wal_packer *packer; // NULL: no compression
+	unsigned pack_blocks;      // kept free to compress into: 0 or 1
 	uint32_t free_ctl[WAL_CTL_BUFFERS];
 	unsigned free_ctl_count;
 	struct segment *current; // NULL until the first write

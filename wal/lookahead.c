@@ -56,7 +56,8 @@ static bool trailer_plausible(
 // A trailer alone may be forged; a block is taken for one when its header claims the same length.
 static int judge_block(struct search *search, const struct wal_trailer *trailer)
 {
-	struct wal_segment_header named = {.segment_id = trailer->segment_id,
+	struct wal_segment_header named = {.version = WAL_FORMAT_VERSION,
+		.segment_id = trailer->segment_id,
 		.generation = trailer->generation,
 		.partition = trailer->partition};
 	struct wal_block_view view;

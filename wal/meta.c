@@ -26,15 +26,14 @@ struct header {
 		int64_t body_len;
 		uint32_t header;
 	} message;
-	uint16_t batch_vtable[5];
-	uint16_t pad1;
+	uint16_t batch_vtable[6]; // without compression: of five, and padding
 	struct {
 		int32_t vtable;
 		int64_t length;
 		uint32_t nodes;
 		uint32_t buffers;
+		uint32_t compression; // or padding
 	} __attribute__((packed)) batch;
-	uint32_t pad2;
 	uint32_t node_count;
 	struct {
 		int64_t length, nulls;
@@ -44,7 +43,13 @@ struct header {
 	struct {
 		int64_t offset, length;
 	} buffer[BUFFERS];
-	uint8_t pad4[WAL_BLOCK_HEADER_BYTES - 544];
+	uint16_t compression_vtable[4]; // these two, or padding
+	struct {
+		int32_t vtable;
+		int8_t codec, method;
+		uint8_t pad[2];
+	} compression;
+	uint8_t pad4[WAL_BLOCK_HEADER_BYTES - 560];
 } __attribute__((packed));
 
 #define AT(field) __builtin_offsetof(struct header, field)
@@ -66,9 +71,9 @@ static const struct header template = {
 		.version = ARROW_VERSION_V5,
 		.header_type = ARROW_HEADER_RECORD_BATCH,
 		.header = AT(batch) - AT(message.header)},
-	.batch_vtable = {sizeof(template.batch_vtable), sizeof(template.batch),
-		AT(batch.length) - AT(batch), AT(batch.nodes) - AT(batch),
-		AT(batch.buffers) - AT(batch)},
+	.batch_vtable = {sizeof(template.batch_vtable) - sizeof(uint16_t),
+		AT(batch.compression) - AT(batch), AT(batch.length) - AT(batch),
+		AT(batch.nodes) - AT(batch), AT(batch.buffers) - AT(batch)},
 	.batch = {.vtable = AT(batch) - AT(batch_vtable),
 		.nodes = AT(node_count) - AT(batch.nodes),
 		.buffers = AT(buffer_count) - AT(batch.buffers)},
@@ -81,15 +86,30 @@ static const struct header template = {
 static void set_buffers(struct header *h, const struct block_meta *meta)
 {
 	for (unsigned i = 0; i < WAL_COLUMNS; i++) {
-		uint64_t items = (uint64_t)meta->rows + (i == COL_PAYLOAD ? 1 : 0);
-
 		h->node[i].length = meta->rows;
 		h->buffer[2 * i].offset = meta->at[i] - WAL_BLOCK_HEADER_BYTES;
 		h->buffer[2 * i + 1].offset = meta->at[i] - WAL_BLOCK_HEADER_BYTES;
-		h->buffer[2 * i + 1].length = (int64_t)(items * wal_column_width[i]);
+		h->buffer[2 * i + 1].length =
+			meta->compressed ? meta->stored[i] : (int64_t)column_bytes(i, meta->rows);
 	}
 	h->buffer[BUFFERS - 1].offset = meta->payload - WAL_BLOCK_HEADER_BYTES;
 	h->buffer[BUFFERS - 1].length = meta->payload_bytes;
+}
+
+// BodyCompression: codec LZ4_FRAME, method BUFFER.
+static void set_compression(struct header *h)
+{
+	h->batch_vtable[0] = sizeof(h->batch_vtable);
+	h->batch_vtable[1] = sizeof(h->batch);
+	h->batch_vtable[5] = AT(batch.compression) - AT(batch);
+	h->batch.compression = AT(compression) - AT(batch.compression);
+	h->compression_vtable[0] = sizeof(h->compression_vtable);
+	h->compression_vtable[1] = sizeof(h->compression);
+	h->compression_vtable[2] = AT(compression.codec) - AT(compression);
+	h->compression_vtable[3] = AT(compression.method) - AT(compression);
+	h->compression.vtable = AT(compression) - AT(compression_vtable);
+	h->compression.codec = ARROW_CODEC_LZ4_FRAME;
+	h->compression.method = ARROW_COMPRESSION_BUFFER;
 }
 
 void block_meta_write(uint8_t *header, const struct block_meta *meta)
@@ -99,6 +119,8 @@ void block_meta_write(uint8_t *header, const struct block_meta *meta)
 	h.message.body_len = meta->block_len - WAL_BLOCK_HEADER_BYTES;
 	h.batch.length = meta->rows;
 	set_buffers(&h, meta);
+	if (meta->compressed)
+		set_compression(&h);
 	memcpy(header, &h, sizeof(h));
 }
 
@@ -120,8 +142,10 @@ bool block_meta_read(const uint8_t *header, struct block_meta *ret)
 	       fits(h.batch.length, 0, &ret->rows) &&
 	       fits(h.buffer[BUFFERS - 1].offset, WAL_BLOCK_HEADER_BYTES, &ret->payload) &&
 	       fits(h.buffer[BUFFERS - 1].length, 0, &ret->payload_bytes);
+	ret->compressed = h.batch_vtable[0] == sizeof(h.batch_vtable);
 	for (unsigned i = 0; good && i < WAL_COLUMNS; i++)
-		good = fits(h.buffer[2 * i + 1].offset, WAL_BLOCK_HEADER_BYTES, &ret->at[i]);
+		good = fits(h.buffer[2 * i + 1].offset, WAL_BLOCK_HEADER_BYTES, &ret->at[i]) &&
+		       fits(h.buffer[2 * i + 1].length, 0, &ret->stored[i]);
 	return good;
 }
 

@@ -89,6 +89,7 @@ static int segment_open(struct wal_reader *reader, const struct wal_segment_file
 		close(reader->fd);
 		return r;
 	}
+	reader->walk.unpacks = true;
 	reader->is_open = true;
 	reader->looked_again = false;
 	return 1;
@@ -363,7 +364,7 @@ const char *wal_reader_why(const struct wal_reader *reader)
 // is itself only byte-aligned in tests.
 #define VALUE(member, column) \
 	memcpy(&ret->member, \
-		view->block + view->layout.at[column] + (size_t)row * sizeof(ret->member), \
+		view->columns + view->layout.at[column] + (size_t)row * sizeof(ret->member), \
 		sizeof(ret->member))
 
 void wal_row_get(const struct wal_block_view *view, uint32_t row, struct wal_row *ret)
@@ -377,11 +378,11 @@ void wal_row_get(const struct wal_block_view *view, uint32_t row, struct wal_row
 	VALUE(source_id, COL_SOURCE_ID);
 	VALUE(source_epoch, COL_SOURCE_EPOCH);
 	VALUE(source_seq, COL_SOURCE_SEQ);
-	ret->src_addr = view->block + view->layout.at[COL_SRC_ADDR] + (size_t)row * 16;
+	ret->src_addr = view->columns + view->layout.at[COL_SRC_ADDR] + (size_t)row * 16;
 
-	memcpy(span, view->block + view->layout.at[COL_PAYLOAD] + (size_t)row * 4, sizeof(span));
+	memcpy(span, view->columns + view->layout.at[COL_PAYLOAD] + (size_t)row * 4, sizeof(span));
 	if (span[0] > span[1] || span[1] > view->payload_bytes)
 		span[0] = span[1] = 0; // the CRC fits, but whoever wrote it got it wrong
-	ret->payload = view->block + view->layout.payload + span[0];
+	ret->payload = view->columns + view->layout.payload + span[0];
 	ret->payload_len = span[1] - span[0];
 }

@@ -5,6 +5,7 @@
 // possible. Shared by reader, recovery, verification and repair; not for others.
 
 #include "wal/format.h"
+#include "wal/pack.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -50,6 +51,8 @@ struct wal_walk {
 	uint64_t durable_seq; // the highest that a good block named
 	bool has_end;         // the end-of-stream page holds 'end'
 	struct wal_segment_end end;
+	bool unpacks; // set by the caller: compressed blocks are unpacked, and judged by that too
+	struct wal_unpacked unpacked;
 	char why[160];
 };
 

@@ -219,6 +219,7 @@ static int walk_file(struct wal_survey *survey, unsigned index, int fd)
 	int r;
 
 	r = wal_walk_open(&walk, fd, segment->limit, segment->file.first_seq);
+	walk.unpacks = survey->unpacks;
 	while (r == 0 && (r = wal_walk_next(&walk, &view)) == WAL_STEP_BLOCK)
 		r = walk_progress(survey, walk.offset) ? 0 : -ECANCELED;
 	if (r > 0)

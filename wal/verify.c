@@ -53,8 +53,12 @@ static void report(const struct wal_survey *survey, const struct wal_judgement *
 int wal_verify(const char *dir, struct wal_limit limit, struct wal_verify_report *ret,
 	bool (*progress)(uint64_t done, uint64_t all, void *arg), void *arg)
 {
-	struct wal_survey survey = {
-		.dir = dir, .why = ret->why, .direct = true, .progress = progress, .arg = arg};
+	struct wal_survey survey = {.dir = dir,
+		.why = ret->why,
+		.direct = true,
+		.unpacks = true,
+		.progress = progress,
+		.arg = arg};
 	struct wal_judgement judgement;
 	int r;
 

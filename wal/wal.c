@@ -38,15 +38,40 @@ static void *map_region(size_t len, bool hugepages)
 	return p == MAP_FAILED ? NULL : p;
 }
 
+bool wal_compresses(const struct config_log *log, unsigned partition)
+{
+	return log->compression == COMPRESSION_LZ4 && log->compressed_partitions >> partition & 1;
+}
+
+// Those in flight, the open one, and one to compress it into.
+static unsigned block_count(const struct config_log *log, unsigned partition)
+{
+	return log->queue_depth + 1 + wal_compresses(log, partition);
+}
+
+// From one block to the next.
+static size_t block_room(const struct config_log *log, unsigned partition)
+{
+	return log->block_bytes + (wal_compresses(log, partition) ? PACK_SLACK_BYTES : 0);
+}
+
+uint64_t wal_memory_bytes(const struct config_log *log, unsigned partition)
+{
+	uint64_t len = WAL_CTL_BUFFERS * WAL_CTL_BYTES +
+		       (uint64_t)block_count(log, partition) * block_room(log, partition);
+
+	return (len + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+}
+
 // One region: first the control buffers, then the blocks; touched here, so on the owner's node.
 static int buffers_init(struct wal *wal)
 {
 	const struct config_log *log = &wal->options.log;
-	size_t len = (size_t)WAL_CTL_BUFFERS * WAL_CTL_BYTES;
+	size_t room = block_room(log, wal->options.partition);
 
-	wal->block_count = log->queue_depth + 1;
-	len += (size_t)wal->block_count * log->block_bytes;
-	wal->region_len = (len + HUGE_PAGE - 1) & ~(size_t)(HUGE_PAGE - 1);
+	wal->block_count = block_count(log, wal->options.partition);
+	wal->pack_blocks = wal->packer != NULL;
+	wal->region_len = wal_memory_bytes(log, wal->options.partition);
 	wal->region = map_region(wal->region_len, wal->options.hugepages);
 	wal->blocks = calloc(wal->block_count, sizeof(*wal->blocks));
 	if (!wal->region || !wal->blocks)
@@ -57,8 +82,7 @@ static int buffers_init(struct wal *wal)
 		wal->free_ctl[wal->free_ctl_count++] = i;
 	for (unsigned i = 0; i < wal->block_count; i++) {
 		wal->blocks[i] = (struct wal_block){
-			.mem = wal->region + (size_t)WAL_CTL_BUFFERS * WAL_CTL_BYTES +
-			       (size_t)i * log->block_bytes,
+			.mem = wal->region + (size_t)WAL_CTL_BUFFERS * WAL_CTL_BYTES + i * room,
 			.size = log->block_bytes,
 			.index = i,
 		};
@@ -93,7 +117,12 @@ static int io_init(struct wal *wal)
 
 int wal_attach(struct wal *wal)
 {
-	int r = buffers_init(wal);
+	int r = wal_compresses(&wal->options.log, wal->options.partition)
+			? wal_packer_new(&wal->packer)
+			: 0;
+
+	if (r == 0)
+		r = buffers_init(wal);
 
 	return r < 0 ? r : io_init(wal);
 }
@@ -149,6 +178,7 @@ static void adopt(struct wal *wal, const struct wal_tail *tail)
 
 static void free_memory(struct wal *wal)
 {
+	wal_packer_free(wal->packer);
 	free(wal->blocks);
 	free(wal->receiver);
 	free(wal->listeners);

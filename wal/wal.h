@@ -71,6 +71,10 @@ struct wal_state {
 	X(rows_lost, TOTAL, EV_DROP, "events in blocks whose write or flush failed") \
 	X(payload_bytes, TOTAL, NONE, "payload bytes submitted") \
 	X(written_bytes, TOTAL, NONE, "bytes written to segments, all overhead included") \
+	X(compression_tries, TOTAL, NONE, "blocks of which compression was tried") \
+	X(compressed_blocks, TOTAL, NONE, "blocks written compressed, because it paid") \
+	X(compressed_from_bytes, TOTAL, NONE, "bytes that these blocks would have taken") \
+	X(compressed_to_bytes, TOTAL, NONE, "bytes that these blocks took") \
 	X(flushes, TOTAL, NONE, "flushes completed") \
 	X(batches_sealed, TOTAL, NONE, "batches sealed") \
 	X(segments_rotated, TOTAL, NONE, "segments begun after the first") \
@@ -100,6 +104,12 @@ struct wal_recovery {
 	uint64_t cut_intact_rows;
 	char cut_file[64]; // "" when nothing was cut
 };
+
+// Whether the blocks of this partition are compressed where that pays.
+bool wal_compresses(const struct config_log *log, unsigned partition);
+
+// Bytes that the blocks of this partition's log take in memory, in whole hugepages of 2 MiB.
+uint64_t wal_memory_bytes(const struct config_log *log, unsigned partition);
 
 // Takes the lock of a data directory and keeps it while *ret_fd is open, or while an io_uring that
 // has it registered still has writes in flight. -EWOULDBLOCK: another process holds it.

@@ -60,6 +60,7 @@ int wal_walk_open(struct wal_walk *walk, int fd, uint64_t limit, uint64_t first_
 void wal_walk_close(struct wal_walk *walk)
 {
 	wal_window_free(&walk->window);
+	wal_unpacked_free(&walk->unpacked);
 }
 
 // Judges the bytes at the walk's place, as many of them as the block there claims.
@@ -143,12 +144,25 @@ static void advance(struct wal_walk *walk, const struct wal_block_view *view)
 		walk->durable_seq = trailer->durable_seq;
 }
 
+static int unpack(struct wal_walk *walk, struct wal_block_view *view)
+{
+	int r = wal_unpack(&walk->unpacked, view);
+
+	if (r == -EBADMSG) {
+		snprintf(walk->why, sizeof(walk->why), "%s", view->why);
+		return WAL_STEP_BAD;
+	}
+	return r < 0 ? r : WAL_STEP_BLOCK;
+}
+
 int wal_walk_next(struct wal_walk *walk, struct wal_block_view *ret)
 {
 	int r = check_here(walk, ret);
 
 	if (r == WAL_STEP_BLOCK && !chain_fits(walk, ret->trailer))
 		r = WAL_STEP_BAD;
+	if (r == WAL_STEP_BLOCK && walk->unpacks)
+		r = unpack(walk, ret);
 	if (r == WAL_STEP_EOS && walk->has_end && walk->end.end_seq != walk->next_seq) {
 		snprintf(walk->why, sizeof(walk->why),
 			"the segment's end says that its rows end at seq %" PRIu64,

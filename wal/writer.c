@@ -68,7 +68,7 @@ static int begin_segment(struct wal *wal)
 			},
 		.receiver = wal->options.receiver,
 		.listeners = wal->options.listeners,
-		.compression = "none",
+		.compression = wal->packer ? "lz4" : "none",
 	};
 	struct pending p = {.kind = WRITE_SCHEMA,
 		.segment = s,
@@ -148,8 +148,8 @@ static bool segment_ready(struct wal *wal)
 
 struct wal_block *wal_block_get(struct wal *wal)
 {
-	if (wal_failed(wal) || wal->free_block_count == 0 || wal->free_ctl_count < 4 ||
-		!segment_ready(wal))
+	if (wal_failed(wal) || wal->free_block_count <= wal->pack_blocks ||
+		wal->free_ctl_count < 4 || !segment_ready(wal))
 		return NULL;
 
 	return &wal->blocks[wal->free_blocks[--wal->free_block_count]];
@@ -254,16 +254,44 @@ static int ensure_segment(struct wal *wal)
 	return begin_segment(wal);
 }
 
+// Compresses the block into a free buffer, which takes its place in 'p', and frees its own. False:
+// it is to be written as it is.
+static bool pack(struct wal *wal, const struct wal_block *block, const struct wal_fill *fill,
+	struct pending *p, struct block_meta *ret)
+{
+	uint32_t index;
+	bool tried, packed;
+
+	if (wal->free_block_count == 0)
+		return false;
+	index = wal->free_blocks[wal->free_block_count - 1];
+	packed = wal_pack(wal->packer, block->mem, fill, wal->blocks[index].mem, ret, &tried);
+	wal_count(wal, WAL_compression_tries, tried);
+	if (!packed)
+		return false;
+	wal_count(wal, WAL_compressed_blocks, 1);
+	wal_count(wal, WAL_compressed_from_bytes, p->len);
+	wal_count(wal, WAL_compressed_to_bytes, ret->block_len);
+	wal->free_blocks[wal->free_block_count - 1] = block->index;
+	p->slot = (int32_t)index;
+	p->buf = wal->blocks[index].mem;
+	p->len = ret->block_len;
+
+	return true;
+}
+
 int wal_submit(struct wal *wal, struct wal_block *block, const struct wal_fill *fill)
 {
 	struct wal_fill f = *fill;
 	struct wal_block_info info;
+	struct block_meta meta;
 	struct pending p = {.kind = WRITE_BLOCK,
 		.slot = (int32_t)block->index,
 		.buf = block->mem,
 		.rows = fill->rows,
 		.opened_at = fill->opened_at};
 	int r = wal_failed(wal) ? wal->state.failed : ensure_segment(wal);
+	bool packed;
 
 	if (r < 0) {
 		wal->free_blocks[wal->free_block_count++] = block->index;
@@ -273,11 +301,13 @@ int wal_submit(struct wal *wal, struct wal_block *block, const struct wal_fill *
 	p.segment = wal->current;
 	p.offset = wal->current->offset;
 	p.len = wal_block_len(&f.layout, f.payload_bytes);
+	packed = wal->packer && pack(wal, block, &f, &p, &meta);
 	// A batch never spans two segments: the last block that fits seals it.
 	if (p.offset + p.len + wal->options.log.block_bytes + 2 * WAL_PAGE > wal->current->size)
 		f.seal = true;
 	info = block_info(wal, &f);
-	wal->prev_crc = wal_block_close(block->mem, &f.layout, &info);
+	wal->prev_crc = packed ? block_close(p.buf, &meta, &info)
+			       : wal_block_close(block->mem, &f.layout, &info);
 
 	return submit_block(wal, &p, &f);
 }

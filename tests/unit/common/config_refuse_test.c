@@ -125,6 +125,24 @@ static void lists_of_cpus_are_checked(void **state)
 	assert_int_equal(config.cpu_count, CONFIG_CPUS_MAX);
 }
 
+static void lists_of_compressed_partitions_are_checked(void **state)
+{
+	static const char *const texts[] = {
+		"", "a", "every", "1-", "-1", "1,,2", "1,", "3-1", "64", "0-64", "1-2-3", "1"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+		char text[256];
+
+		snprintf(text, sizeof(text),
+			PORT LISTENER "log:\n  compression: lz4\n  compressed_partitions: '%s'\n",
+			texts[i]);
+		assert_refused(text, 5, "log.compressed_partitions: ");
+	}
+	assert_valid(BASE ", log: {compressed_partitions: '0'}}\n");
+	assert_true(has(true, 1, "means nothing without log.compression: lz4"));
+}
+
 static void a_cpu_that_is_not_allowed_is_a_warning(void **state)
 {
 	(void)state;
@@ -371,6 +389,7 @@ int main(void)
 		cmocka_unit_test(wrong_types_are_refused),
 		cmocka_unit_test(names_and_paths_are_checked),
 		cmocka_unit_test(lists_of_cpus_are_checked),
+		cmocka_unit_test(lists_of_compressed_partitions_are_checked),
 		cmocka_unit_test(a_cpu_that_is_not_allowed_is_a_warning),
 		cmocka_unit_test(addresses_of_ports_are_checked),
 		cmocka_unit_test(a_port_has_at_most_16_addresses),

@@ -33,6 +33,8 @@ static void the_defaults_are_those_of_the_reference(void **state)
 	assert_int_equal(config.log.retain_bytes, 0);
 	assert_int_equal(config.log.retain_age_ns, 0);
 	assert_int_equal(config.log.durability, DURABILITY_FLUSH);
+	assert_int_equal(config.log.compression, COMPRESSION_NONE);
+	assert_true(config.log.compressed_partitions == CONFIG_ALL_PARTITIONS);
 	assert_int_equal(config.log.io, IO_AUTO);
 	assert_true(config.log.direct);
 }
@@ -89,7 +91,7 @@ static void every_key_is_read(void **state)
 		     "log: {segment_size: 16MiB, block_size: 128KiB, queue_depth: 4, "
 		     "commit_interval: 100us, seal_interval: 1h, seal_size: 1MiB, seal_events: 7, "
 		     "retain_size: 1GiB, retain_age: 30d, durability: dsync, io: pwrite, "
-		     "direct: false}\n");
+		     "direct: false, compression: lz4, compressed_partitions: '1'}\n");
 	assert_string_equal(config.receiver, "slave-7.example");
 	assert_string_equal(config.data, "/data/m");
 	assert_string_equal(config.socket, "/tmp/s");
@@ -113,6 +115,8 @@ static void every_key_is_read(void **state)
 	assert_int_equal(config.log.retain_age_ns, 30 * 86400000000000);
 	assert_int_equal(config.log.durability, DURABILITY_DSYNC);
 	assert_int_equal(config.log.io, IO_SYNC);
+	assert_int_equal(config.log.compression, COMPRESSION_LZ4);
+	assert_int_equal(config.log.compressed_partitions, 2);
 	assert_false(config.log.direct);
 }
 
@@ -179,7 +183,9 @@ static void what_is_printed_is_read_back_to_the_same(void **state)
 		"listeners: [{port: 65535, split: lines, address: 'ff02::1'}, {port: 1}]\n"
 		"log: {segment_size: 17MiB, block_size: 132KiB, queue_depth: 1, commit_interval: "
 		"1.5ms, retain_size: 100GB, retain_age: 90s, durability: dsync, io: io_uring, "
-		"direct: false}\n",
+		"direct: false, compression: lz4, compressed_partitions: 0-1}\n",
+		PORT LISTENER "mode: pipeline\npartitions: 64\ncpus: 0-64\nlog: {compression: lz4, "
+			      "compressed_partitions: '0,5-7,63'}\n",
 	};
 	static struct config back;
 

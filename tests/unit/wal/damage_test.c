@@ -235,7 +235,7 @@ static void a_missing_segment_is_damage(void **state)
 static void a_newer_format_is_refused(void **state)
 {
 	struct logbuilder *lb = *state;
-	uint32_t version = 2;
+	uint32_t version = WAL_FORMAT_VERSION + 1;
 	char path[256];
 	int fd;
 
@@ -249,7 +249,7 @@ static void a_newer_format_is_refused(void **state)
 		4);
 	close(fd);
 	assert_refused(lb, -EPROTONOSUPPORT,
-		"made by a newer Millrace (format 2); this one reads up to 1", lb->name);
+		"made by a newer Millrace (format 3); this one reads up to 2", lb->name);
 }
 
 static void segments_of_two_logs_are_refused(void **state)

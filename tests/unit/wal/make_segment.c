@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Writes a segment that holds everything a reader may meet: blocks laid out for more rows than they
+// Writes a segment, with "lz4" a compressed one, that holds everything a reader may meet: blocks laid out for more rows than they
 // have and for exactly as many, an empty seal block in between and at the end, and, behind the
 // end-of-stream page, a stale block and noise.
 #include "sample.h"
+#include "wal/pack.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,12 +18,31 @@ struct maker {
 	uint64_t offset, seq, batch;
 	uint32_t prev_crc;
 	uint8_t *block;
+	uint8_t *packed;
+	struct wal_packer *packer; // NULL: no compression
 };
 
 static void emit(struct maker *m, const void *bytes, uint32_t len)
 {
 	fwrite(bytes, 1, len, m->file);
 	m->offset += len;
+}
+
+static void close_block(
+	struct maker *m, const struct wal_layout *layout, const struct wal_block_info *info)
+{
+	struct wal_fill fill = {
+		.layout = *layout, .rows = info->rows, .payload_bytes = info->payload_bytes};
+	struct block_meta meta;
+	bool tried;
+
+	if (m->packer && wal_pack(m->packer, m->block, &fill, m->packed, &meta, &tried)) {
+		m->prev_crc = block_close(m->packed, &meta, info);
+		emit(m, m->packed, meta.block_len);
+		return;
+	}
+	m->prev_crc = wal_block_close(m->block, layout, info);
+	emit(m, m->block, wal_block_len(layout, info->payload_bytes));
 }
 
 static void rows(struct maker *m, uint32_t count, uint32_t capacity, uint32_t flags)
@@ -38,8 +58,7 @@ static void rows(struct maker *m, uint32_t count, uint32_t capacity, uint32_t fl
 	info.flags = flags;
 	info.batch = m->batch;
 	info.prev_crc = m->prev_crc;
-	m->prev_crc = wal_block_close(m->block, &layout, &info);
-	emit(m, m->block, wal_block_len(&layout, bytes));
+	close_block(m, &layout, &info);
 	m->seq += count;
 	m->batch += flags & WAL_FLAG_SEALED ? 1 : 0;
 }
@@ -55,11 +74,21 @@ static void seal(struct maker *m)
 	emit(m, m->block, WAL_PAGE);
 }
 
+static void schema(struct maker *m)
+{
+	struct wal_segment_info info = sample_segment();
+
+	if (m->packer)
+		info.compression = "lz4";
+	wal_schema_compose(m->block, &info);
+	wal_schema_parse(m->block, &m->header);
+}
+
 static int make(struct maker *m)
 {
 	struct wal_segment_end end = {0};
 
-	m->header = sample_schema(m->block);
+	schema(m);
 	m->prev_crc = m->header.crc;
 	m->seq = SAMPLE_FIRST_SEQ;
 	m->batch = m->header.first_batch;
@@ -84,20 +113,28 @@ static int make(struct maker *m)
 
 int main(int argc, char **argv)
 {
-	struct maker m = {.block = malloc(BLOCK_BYTES)};
-	int rc = -ENOMEM;
+	struct maker m = {
+		.block = malloc(BLOCK_BYTES), .packed = malloc(BLOCK_BYTES + PACK_SLACK_BYTES)};
+	int rc = 0;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: make_segment FILE\n");
+	if (argc < 2 || argc > 3) {
+		fprintf(stderr, "usage: make_segment FILE [lz4]\n");
 		free(m.block);
+		free(m.packed);
 		return 2;
 	}
+	if (argc == 3)
+		rc = wal_packer_new(&m.packer);
 	m.file = fopen(argv[1], "wb");
-	if (m.file && m.block)
+	if (rc == 0 && m.file && m.block && m.packed)
 		rc = make(&m);
+	else
+		rc = -ENOMEM;
 	if (m.file && fclose(m.file) != 0)
 		rc = -errno;
+	wal_packer_free(m.packer);
 	free(m.block);
+	free(m.packed);
 	if (rc < 0)
 		fprintf(stderr, "make_segment: %s: %s\n", argv[1], strerror(-rc));
 	return rc < 0;

@@ -76,7 +76,7 @@ static void the_columns_have_their_names_and_types(void **)
 
 static void the_metadata_names_the_segment(void **)
 {
-	static const char *const pairs[][2] = {{"format_version", "1"},
+	static const char *const pairs[][2] = {{"format_version", "2"},
 		{"log_id", "11111111111111111111111111111111"},
 		{"segment_id", "22222222222222222222222222222222"}, {"generation", "3"},
 		{"first_seq", "1000"}, {"receiver", "slave-1"}, {"partition", "2"},

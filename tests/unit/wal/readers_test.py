@@ -55,7 +55,7 @@ def by_nanoarrow(path):
     return pyarrow.table(pyarrow.RecordBatchReader.from_stream(stream).read_all())
 
 
-def check_schema(schema):
+def check_schema(schema, compression):
     want = pyarrow.schema([
         pyarrow.field("seq", pyarrow.uint64(), nullable=False),
         pyarrow.field("received_at", pyarrow.timestamp("ns", "UTC"), nullable=False),
@@ -69,30 +69,37 @@ def check_schema(schema):
     ])
     assert schema.equals(want), schema
     assert schema.metadata == {
-        b"format_version": b"1", b"log_id": b"11" * 16, b"segment_id": b"22" * 16,
+        b"format_version": b"2", b"log_id": b"11" * 16, b"segment_id": b"22" * 16,
         b"generation": b"3", b"first_seq": b"1000", b"receiver": b"slave-1", b"partition": b"2",
-        b"listeners": b'{"0":{"name":"syslog","port":514}}', b"compression": b"none",
+        b"listeners": b'{"0":{"name":"syslog","port":514}}', b"compression": compression,
     }, schema.metadata
 
 
-def main(make_segment):
+def check(make_segment, compression):
     want = [row(seq) for seq in range(FIRST, FIRST + ROWS)]
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, "segment.arrows")
-        subprocess.run([make_segment, path], check=True)
+        subprocess.run([make_segment, path] + ([] if compression == "none" else [compression]), check=True)
         table = by_pyarrow(path)
-        check_schema(table.schema)
+        check_schema(table.schema, compression.encode())
         found = {
             "pyarrow": as_ints(table).to_pylist(),
             "polars": by_polars(path),
             "nanoarrow": as_ints(by_nanoarrow(path)).to_pylist(),
         }
-        check_schema(by_nanoarrow(path).schema)
+        check_schema(by_nanoarrow(path).schema, compression.encode())
+        size = os.path.getsize(path)
     for reader, rows in found.items():
         assert len(rows) == ROWS, f"{reader}: {len(rows)} rows"
         for got, expected in zip(rows, want):
             assert got == expected, f"{reader}: {got} instead of {expected}"
-        print(f"ok {reader}: {len(rows)} rows")
+        print(f"ok {reader}, compression {compression}: {len(rows)} rows")
+    return size
+
+
+def main(make_segment):
+    plain, lz4 = check(make_segment, "none"), check(make_segment, "lz4")
+    assert lz4 < plain, f"{lz4} bytes compressed, {plain} uncompressed"
 
 
 if __name__ == "__main__":
