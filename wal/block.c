@@ -182,6 +182,8 @@ static const char *trailer_judge(const struct wal_trailer *t,
 		return "no rows and no seal";
 	if (t->first_seq + t->rows < t->first_seq || t->received_min > t->received_max)
 		return "seq or time out of order";
+	if (t->durable_seq > t->first_seq)
+		return "knows itself to be durable";
 	return NULL;
 }
 

@@ -72,8 +72,7 @@ static void a_forged_block_in_the_payload_of_an_undurable_one_proves_nothing(voi
 	len = lb_compose(&liar, forged, 0, 4, 0);
 	at = lb_block_with(&liar, forged, len);
 	liar = *lb;
-	liar.durable_seq = 1000000;
-	liar.seq += 50;
+	liar.durable_seq = liar.seq = 1000000;
 	lb_compose(&liar, forged, at, 4, 0);
 	assert_int_equal(lb_block_with(lb, forged, len), at);
 	free(forged);
@@ -100,7 +99,7 @@ static void a_forged_block_in_a_block_with_a_wrong_crc_proves_nothing(void **sta
 	len = lb_compose(&liar, forged, 0, 4, 0);
 	at = lb_block_with(&liar, forged, len);
 	liar = *lb;
-	liar.durable_seq = 1000000;
+	liar.durable_seq = liar.seq = 1000000;
 	lb_compose(&liar, forged, at, 4, 0);
 	assert_int_equal(lb_block_with(lb, forged, len), at);
 	free(forged);

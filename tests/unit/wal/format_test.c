@@ -202,6 +202,7 @@ static void a_whole_block_of_another_place_is_refused(void **)
 	assert_refused(b, WAL_BLOCK_BAD, t->zero[0] = 1);
 	assert_refused(b, WAL_BLOCK_BAD, t->zero[23] = 1);
 	assert_refused(b, WAL_BLOCK_BAD, t->first_seq = UINT64_MAX);
+	assert_refused(b, WAL_BLOCK_BAD, t->durable_seq = t->first_seq + 1);
 	assert_refused(b, WAL_BLOCK_BAD, t->received_min = t->received_max + 1);
 	free(b.bytes);
 }
