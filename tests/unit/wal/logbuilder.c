@@ -204,21 +204,37 @@ void lb_seal(struct logbuilder *lb)
 	add(lb, 0, WAL_FLAG_SEALED, NULL, 0, true);
 }
 
-uint64_t lb_block_with(struct logbuilder *lb, const void *payload, uint32_t len)
+// Where the payload of a block of one row begins, and how far it is from there to a page.
+static uint64_t payload_at(const struct logbuilder *lb, uint32_t *ret_skip)
 {
 	struct wal_layout layout;
-	uint8_t *padded;
-	uint32_t skip;
-	uint64_t at;
 
 	wal_layout_init(&layout, 1, BLOCK_BYTES);
-	skip = (WAL_PAGE - layout.payload % WAL_PAGE) % WAL_PAGE;
+	*ret_skip = (WAL_PAGE - layout.payload % WAL_PAGE) % WAL_PAGE;
+	return lb->offset + layout.payload;
+}
+
+uint64_t lb_payload_at(const struct logbuilder *lb)
+{
+	uint32_t skip;
+	uint64_t at = payload_at(lb, &skip);
+
+	return at + skip;
+}
+
+uint64_t lb_block_with(struct logbuilder *lb, const void *payload, uint32_t len)
+{
+	uint64_t ret = lb_payload_at(lb);
+	uint8_t *padded;
+	uint32_t skip;
+
+	payload_at(lb, &skip);
 	padded = calloc(1, skip + len);
 	must(padded != NULL);
 	memcpy(padded + skip, payload, len);
-	at = add(lb, 1, 0, padded, skip + len, true) + layout.payload + skip;
+	add(lb, 1, 0, padded, skip + len, true);
 	free(padded);
-	return at;
+	return ret;
 }
 
 void lb_eos(struct logbuilder *lb)

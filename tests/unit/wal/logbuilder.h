@@ -45,6 +45,7 @@ void lb_segment(struct logbuilder *lb);
 uint64_t lb_block(struct logbuilder *lb, uint32_t rows, uint32_t flags);
 // One row with this payload, so placed that it begins on a page of the file; returns that offset.
 uint64_t lb_block_with(struct logbuilder *lb, const void *payload, uint32_t len);
+uint64_t lb_payload_at(const struct logbuilder *lb); // what it would return
 void lb_seal(struct logbuilder *lb);
 void lb_eos(struct logbuilder *lb); // unsigned, as rotation writes it
 void lb_end(struct logbuilder *lb); // signed, and the file cut behind it, as a stop does

@@ -42,25 +42,50 @@ void scene_segment(struct scene *scene)
 	assert_in_range(scene->file_count, 1, SCENE_FILES);
 }
 
-void scene_add(struct scene *scene, uint32_t rows, uint32_t flags)
+static struct scene_block *begin_block(struct scene *scene, uint32_t rows)
 {
 	struct scene_block *block = &scene->blocks[scene->block_count];
 	struct logbuilder *lb = &scene->lb;
 
 	assert_in_range(scene->block_count, 0, SCENE_BLOCKS - 1);
-	lb->durable_seq = scene->block_count > 0 ? block[-1].seq : 0;
+	lb->durable_seq = scene->boast ? lb->seq : scene->block_count > 0 ? block[-1].seq : 0;
 	*block = (struct scene_block){.file = scene->file_count - 1,
 		.seq = lb->seq,
 		.rows = rows,
 		.durable_seq = lb->durable_seq};
-	if (rows > 0)
-		lb_block(lb, rows, flags);
-	else
-		lb_seal(lb);
-	block->offset = lb->last;
-	block->len = (uint32_t)(lb->offset - lb->last);
-	scene->files[block->file].end = lb->offset;
+	return block;
+}
+
+static void end_block(struct scene *scene, struct scene_block *block)
+{
+	block->offset = scene->lb.last;
+	block->len = (uint32_t)(scene->lb.offset - scene->lb.last);
+	scene->files[block->file].end = scene->lb.offset;
 	scene->block_count++;
+}
+
+void scene_add(struct scene *scene, uint32_t rows, uint32_t flags)
+{
+	struct scene_block *block = begin_block(scene, rows);
+
+	if (rows > 0)
+		lb_block(&scene->lb, rows, flags);
+	else
+		lb_seal(&scene->lb);
+	end_block(scene, block);
+}
+
+void scene_add_with(struct scene *scene, const void *payload, uint32_t len)
+{
+	struct scene_block *block = begin_block(scene, 1);
+
+	lb_block_with(&scene->lb, payload, len);
+	end_block(scene, block);
+}
+
+uint64_t scene_payload_at(const struct scene *scene)
+{
+	return lb_payload_at(&scene->lb);
 }
 
 static void take_in(struct scene *scene, struct scene_file *file)
@@ -161,7 +186,7 @@ static bool sealed(const uint32_t rows[4], unsigned i)
 	return rows[i] == 0 || (i % 2 == 0 && rows[i + 1] > 0);
 }
 
-void scene_build(struct scene *scene, const uint32_t rows[4], bool signed_end)
+void scene_init(struct scene *scene)
 {
 	// Nothing here is about what a flush does.
 	if (getenv("TMPDIR") == NULL && access("/dev/shm", W_OK) == 0)
@@ -170,12 +195,22 @@ void scene_build(struct scene *scene, const uint32_t rows[4], bool signed_end)
 	mallopt(M_TRIM_THRESHOLD, 64 << 20);
 	*scene = (struct scene){.what = "as built"};
 	lb_init(&scene->lb);
+}
+
+void scene_fill(struct scene *scene, const uint32_t rows[4], bool signed_end)
+{
 	for (unsigned f = 0; f < 3; f++) {
 		scene_segment(scene);
 		for (unsigned i = 0; i < 4; i++)
 			scene_add(scene, rows[i], sealed(rows, i) ? WAL_FLAG_SEALED : 0);
 	}
 	scene_finish(scene, signed_end);
+}
+
+void scene_build(struct scene *scene, const uint32_t rows[4], bool signed_end)
+{
+	scene_init(scene);
+	scene_fill(scene, rows, signed_end);
 }
 
 void scene_free(struct scene *scene)
@@ -206,22 +241,33 @@ uint8_t *scene_bytes(struct scene *scene, const struct scene_block *block)
 	return scene->files[block->file].bytes + block->offset;
 }
 
-static bool changed(const struct scene *scene, const struct scene_block *block)
+static bool same(const struct scene *scene, const struct scene_block *block, size_t at, size_t len)
 {
 	const struct scene_file *file = &scene->files[block->file];
 
-	return memcmp(file->bytes + block->offset, file->whole + block->offset, block->len) != 0;
+	return memcmp(file->bytes + block->offset + at, file->whole + block->offset + at, len) == 0;
 }
 
 // A block whose begin is gone, or that names another segment, is like what a recycled file holds.
 static bool unrecognisable(const struct scene *scene, const struct scene_block *block)
 {
-	const struct scene_file *file = &scene->files[block->file];
-	size_t id = block->offset + block->len - WAL_TRAILER_BYTES +
-		    offsetof(struct wal_trailer, segment_id);
+	size_t trailer = block->len - WAL_TRAILER_BYTES;
 
-	return memcmp(file->bytes + block->offset, file->whole + block->offset, 8) != 0 ||
-	       memcmp(file->bytes + id, file->whole + id, sizeof(struct wal_id)) != 0;
+	if (!same(scene, block, 0, 8))
+		return true;
+	return same(scene, block, 0, WAL_BLOCK_HEADER_BYTES) && same(scene, block, trailer, 8) &&
+	       !same(scene, block, trailer + offsetof(struct wal_trailer, segment_id),
+		       sizeof(struct wal_id));
+}
+
+// Whether its two ends still agree about it, for whoever looks for trailers.
+static bool seen(const struct scene *scene, const struct scene_block *block)
+{
+	const uint8_t *bytes = scene->files[block->file].bytes + block->offset;
+
+	return same(scene, block, block->len - WAL_TRAILER_BYTES,
+		       offsetof(struct wal_trailer, header_len)) &&
+	       wal_block_claimed_len(bytes) == block->len;
 }
 
 // Whether the segment just ends earlier, and nothing is missing: the batch ends with it, sealed or
@@ -234,33 +280,46 @@ static bool not_missed(const struct scene *scene, unsigned number)
 	       block[1].file != block->file && unrecognisable(scene, block);
 }
 
-// Behind the end of a log without a signed end it is not seen.
+// Whether the newest segment just ends earlier, with nothing of it behind.
 static bool not_seen(const struct scene *scene, const struct scene_block *bad)
 {
-	return bad == &scene->blocks[scene->block_count - 1] && unrecognisable(scene, bad);
+	const struct scene_block *end = &scene->blocks[scene->block_count];
+
+	if (bad->file + 1 < scene->file_count || !unrecognisable(scene, bad))
+		return false;
+	for (const struct scene_block *block = bad; block < end; block++)
+		if (seen(scene, block))
+			return false;
+	return true;
+}
+
+struct scene_expect scene_bad_at(const struct scene *scene, unsigned number)
+{
+	const struct scene_block *bad = &scene->blocks[number];
+	struct scene_expect ret = {SCENE_TORN, bad->file, bad->offset, bad->seq};
+
+	if (!scene->signed_end && not_seen(scene, bad))
+		ret.state = SCENE_WHOLE;
+	for (unsigned i = number; i < scene->block_count; i++) {
+		const struct scene_block *block = &scene->blocks[i];
+
+		if (same(scene, block, 0, block->len) && block->durable_seq > bad->seq)
+			ret.state = SCENE_DAMAGED;
+	}
+	if (scene->signed_end)
+		ret.state = SCENE_DAMAGED;
+	return ret;
 }
 
 struct scene_expect scene_model(const struct scene *scene)
 {
-	const struct scene_block *bad = NULL;
-	struct scene_expect ret = {.state = SCENE_WHOLE, .seq = scene->seqs};
-
 	for (unsigned i = 0; i < scene->block_count; i++) {
 		const struct scene_block *block = &scene->blocks[i];
 
-		if (bad == NULL && changed(scene, block) && !not_missed(scene, i)) {
-			bad = block;
-			ret = (struct scene_expect){
-				SCENE_TORN, block->file, block->offset, block->seq};
-		} else if (bad != NULL && !changed(scene, block) && block->durable_seq > bad->seq) {
-			ret.state = SCENE_DAMAGED;
-		}
+		if (!same(scene, block, 0, block->len) && !not_missed(scene, i))
+			return scene_bad_at(scene, i);
 	}
-	if (bad != NULL && scene->signed_end)
-		ret.state = SCENE_DAMAGED;
-	else if (bad != NULL && not_seen(scene, bad))
-		ret.state = SCENE_WHOLE;
-	return ret;
+	return (struct scene_expect){.state = SCENE_WHOLE, .seq = scene->seqs};
 }
 
 // The directory as the test has broken it, without what an earlier case left there.
@@ -348,31 +407,35 @@ static void check_mended(
 	holds(scene, r == 0);
 }
 
-// A start does not look at segments that a newer one knows durable.
-static bool out_of_reach(const struct scene *scene, const struct scene_expect *expect)
+// A start does not look at segments that a newer one knows durable: of what it looks at, where does
+// the log end? UINT64_MAX: it sees the damage.
+static uint64_t end_without_looking(const struct scene *scene, const struct scene_expect *expect)
 {
 	struct wal_verify_report report;
 
-	return expect->file + 1 < scene->file_count && wal_inspect(scene->lb.dir, &report) == 0 &&
-	       !report.damaged && !report.torn;
+	if (expect->state != SCENE_DAMAGED || expect->file + 1 == scene->file_count ||
+		wal_inspect(scene->lb.dir, &report) < 0 || report.damaged)
+		return UINT64_MAX;
+	return report.torn ? report.seq : report.next_seq;
 }
 
 static void check_recover(struct scene *scene, const struct scene_expect *expect)
 {
 	uint64_t before = lb_digest(&scene->lb);
-	bool unseen = expect->state != SCENE_REFUSED && expect->state != SCENE_WHOLE &&
-		      out_of_reach(scene, expect);
+	uint64_t unseen = end_without_looking(scene, expect);
 	struct wal_tail tail = {0};
 	char why[512];
 	int r = wal_recover(scene->lb.dir, 0, &tail, why);
 
-	if (unseen) {
-		holds(scene, r == 0 && tail.report.next_seq == scene->seqs);
+	if (unseen != UINT64_MAX) {
+		holds(scene, r == 0 && tail.report.next_seq == unseen);
 		return;
 	}
 	if (expect->state == SCENE_DAMAGED || expect->state == SCENE_REFUSED) {
 		holds(scene, r < 0);
-		holds(scene, strstr(why, scene->files[expect->file].name) != NULL);
+		// Of several places a start sees, perhaps, only a later one.
+		holds(scene, expect->file + 1 < scene->file_count ||
+				     strstr(why, scene->files[expect->file].name) != NULL);
 		holds(scene, lb_digest(&scene->lb) == before);
 		return;
 	}

@@ -43,6 +43,7 @@ struct scene {
 	struct scene_block blocks[SCENE_BLOCKS];
 	unsigned block_count;
 	bool signed_end; // the newest segment was closed by a stop
+	bool boast;      // every block knows all before it to be durable
 	uint64_t seqs;   // rows in the log
 	uint64_t truth[SCENE_ROWS];
 	char what[160]; // being tried, for messages
@@ -61,11 +62,17 @@ struct scene_expect {
 void scene_segment(struct scene *scene);
 // Adds a block that knows all before the block before it to be durable; no rows: it seals.
 void scene_add(struct scene *scene, uint32_t rows, uint32_t flags);
+// Adds a block of one row whose payload, 'len' bytes, begins at a page of the file, namely at...
+void scene_add_with(struct scene *scene, const void *payload, uint32_t len);
+uint64_t scene_payload_at(const struct scene *scene);
 // Closes the newest segment (as a stop does) or leaves it open, and takes it all in.
 void scene_finish(struct scene *scene, bool signed_end);
 
-// Three segments of four blocks with these rows.
-void scene_build(struct scene *scene, const uint32_t rows[4], bool signed_end);
+// An empty log, of which a test may change 'lb' and 'boast'.
+void scene_init(struct scene *scene);
+// Three segments of four blocks with these rows; a block of none seals.
+void scene_fill(struct scene *scene, const uint32_t rows[4], bool signed_end);
+void scene_build(struct scene *scene, const uint32_t rows[4], bool signed_end); // both
 void scene_free(struct scene *scene);
 
 // Makes all whole again.
@@ -73,8 +80,11 @@ void scene_restore(struct scene *scene);
 uint8_t *scene_bytes(struct scene *scene, const struct scene_block *block);
 
 // What is due when blocks, and nothing else, have been changed: the first changed one is the bad
-// place, and any later whole one, or the end, that knows it durable makes it damage.
+// place, and any later whole one, or the end, that knows it durable makes it damage. What nobody
+// could know from a recycled file's old content is not there at all.
 struct scene_expect scene_model(const struct scene *scene);
+// The same when that block is the first bad place.
+struct scene_expect scene_bad_at(const struct scene *scene, unsigned number);
 
 // Writes the files as they are now and checks all that is said at the top.
 void scene_check(struct scene *scene, struct scene_expect expect);
