@@ -22,6 +22,7 @@
 
 struct batcher;
 struct event;
+struct pollfd;
 struct rte_mbuf;
 struct rte_ring;
 
@@ -101,7 +102,9 @@ struct lcore {
 	struct steer_ring *to[CONFIG_PARTITIONS_MAX];        // by partition; NULL: own, or no rx
 	unsigned from_count;
 	struct steer_ring **from; // rings that end here
-	unsigned idle_rounds;
+	unsigned wake_count;      // the sockets that feed it; 0: it can't be woken, only sleep
+	struct pollfd *wake;
+	unsigned idle_rounds, idle_rounds_max;
 	uint64_t last_yield; // ticks
 	uint64_t yield_gap;  // ticks until the next yield
 	_Atomic int error;   // why it ended early, 0: it didn't

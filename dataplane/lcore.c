@@ -8,6 +8,7 @@
 #include <rte_pause.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
@@ -15,12 +16,19 @@
 // A polling lcore starves the kernel's completion work on its CPU unless it lets it run.
 #define YIELD_NS 20000
 #define YIELD_GAP_FACTOR 4
-// Rounds without work before the lcore sleeps at all.
+// Rounds with next to nothing to do before the lcore sleeps at all, then before it sleeps twice as
+// long.
 #define SPIN_ROUNDS 512
+#define SLEEP_ROUNDS 4
 #define SLEEP_FIRST_NS 4000
-#define SLEEP_DOUBLINGS_MAX 20
+// What a round may find without the sleep before it having been too long, or long enough: far from
+// what the smallest queue holds.
+#define PACKETS_MANY 32
+#define PACKETS_FEW 8
 // While writes are in flight their completion is looked for at least so often.
 #define SLEEP_IN_FLIGHT_NS 50000
+// Longest wait for a socket to have something; a stop is seen only after it.
+#define WAKE_NS 100000000
 
 static bool in_flight(const struct lcore *lcore)
 {
@@ -65,65 +73,95 @@ static uint64_t until_deadline_ns(const struct lcore *lcore, uint64_t ticks)
 	return first > ticks ? clock_ticks_to_ns(first - ticks) : 0;
 }
 
-static uint64_t sleep_ns(const struct lcore *lcore, uint64_t ticks)
+// Sleeps that find few packets become longer, sleeps that find many shorter, so that a lcore takes
+// about as much of its CPU as its load asks for, and its queue never fills while it sleeps.
+static void adapt(struct lcore *lcore, unsigned packets)
 {
-	unsigned doublings = (lcore->idle_rounds - SPIN_ROUNDS) / 4;
-	uint64_t most = lcore->dp->config->idle_sleep_ns;
-	uint64_t due = until_deadline_ns(lcore, ticks);
-	uint64_t ns;
-
-	if (doublings > SLEEP_DOUBLINGS_MAX)
-		doublings = SLEEP_DOUBLINGS_MAX;
-	ns = (uint64_t)SLEEP_FIRST_NS << doublings;
-	if (most > SLEEP_IN_FLIGHT_NS && in_flight(lcore))
-		most = SLEEP_IN_FLIGHT_NS;
-	if (ns > most)
-		ns = most;
-	return ns < due ? ns : due;
+	if (packets >= PACKETS_MANY)
+		lcore->idle_rounds = 0;
+	else if (packets < PACKETS_FEW && lcore->idle_rounds < lcore->idle_rounds_max)
+		lcore->idle_rounds++;
 }
 
-// Spins, then yields, then sleeps longer and longer.
-static void step_down(struct lcore *lcore, uint64_t ticks)
+static void sleep_for(struct lcore *lcore, uint64_t ns)
 {
-	struct timespec ts = {0};
-	uint64_t ns;
+	const struct timespec ts = {
+		.tv_sec = (time_t)(ns / 1000000000u),
+		.tv_nsec = (long)(ns % 1000000000u),
+	};
 
-	lcore->idle_rounds++;
-	if (lcore->idle_rounds < SPIN_ROUNDS || lcore->dp->config->idle_sleep_ns == 0) {
-		rte_pause();
-		lcore_yield_if_due(lcore, ticks);
-		return;
-	}
-	ns = sleep_ns(lcore, ticks);
-	if (ns == 0)
-		return;
-	ts.tv_sec = (time_t)(ns / 1000000000u);
-	ts.tv_nsec = (long)(ns % 1000000000u);
 	nanosleep(&ts, NULL);
-	lcore->last_yield = clock_ticks();
 	counter_add(&lcore->values[LCORE_sleeps], 1);
+}
+
+// Until one of the sockets that feed this lcore has something. False when they can't tell (their
+// device is gone).
+static bool wait_for_socket(struct lcore *lcore, uint64_t ns)
+{
+	const struct timespec ts = {.tv_nsec = ns < WAKE_NS ? (long)ns : WAKE_NS};
+	bool told = ppoll(lcore->wake, lcore->wake_count, &ts, NULL) >= 0;
+
+	counter_add(&lcore->values[LCORE_sleeps], 1);
+	for (unsigned i = 0; i < lcore->wake_count; i++)
+		told = told && (lcore->wake[i].revents & ~POLLIN) == 0;
+	return told;
+}
+
+static void sleep_now(struct lcore *lcore, uint64_t ticks)
+{
+	uint64_t most = lcore->dp->config->idle_sleep_ns;
+	uint64_t due = until_deadline_ns(lcore, ticks);
+	uint64_t ns = (uint64_t)SLEEP_FIRST_NS << (lcore->idle_rounds - SPIN_ROUNDS) / SLEEP_ROUNDS;
+	bool flight = in_flight(lcore);
+
+	if (due == 0)
+		return;
+	if (ns >= most && !flight && lcore->wake_count > 0 && wait_for_socket(lcore, due))
+		return;
+	if (flight && ns > SLEEP_IN_FLIGHT_NS)
+		ns = SLEEP_IN_FLIGHT_NS;
+	ns = ns < most ? ns : most;
+	sleep_for(lcore, ns < due ? ns : due);
+}
+
+// Spins, then sleeps longer and longer.
+static uint64_t step_down(struct lcore *lcore, uint64_t ticks)
+{
+	if (lcore->idle_rounds < SPIN_ROUNDS || lcore->dp->config->idle_sleep_ns == 0) {
+		lcore_yield_if_due(lcore, ticks);
+		return ticks;
+	}
+	sleep_now(lcore, ticks);
+	lcore->last_yield = clock_ticks();
+	counter_add(&lcore->values[LCORE_idle_cycles], lcore->last_yield - ticks);
+	return lcore->last_yield;
 }
 
 // One round; returns the ticks at its end.
 static uint64_t round_once(struct lcore *lcore, uint64_t begin, bool receive)
 {
 	unsigned packets = receive ? rx_poll(lcore) : 0;
-	bool worked;
+	bool idle;
 	uint64_t end;
 
 	packets += pipeline_drain(lcore);
-	worked = batchers_poll(lcore, clock_ticks());
-	if (packets > 0 || worked) {
-		lcore->idle_rounds = 0;
-		end = clock_ticks();
-		lcore_yield_if_due(lcore, end);
-		counter_add(&lcore->values[LCORE_busy_cycles], end - begin);
-	} else {
-		step_down(lcore, clock_ticks());
-		end = clock_ticks();
-		counter_add(&lcore->values[LCORE_idle_cycles], end - begin);
-	}
-	return end;
+	idle = !batchers_poll(lcore, clock_ticks()) && packets == 0;
+	adapt(lcore, packets);
+	if (idle)
+		rte_pause();
+	end = clock_ticks();
+	counter_add(&lcore->values[idle ? LCORE_idle_cycles : LCORE_busy_cycles], end - begin);
+	return step_down(lcore, end);
+}
+
+// The step on which the longest sleep is reached.
+static unsigned last_step(uint64_t idle_sleep_ns)
+{
+	unsigned doublings = 0;
+
+	while ((uint64_t)SLEEP_FIRST_NS << doublings < idle_sleep_ns)
+		doublings++;
+	return SPIN_ROUNDS + doublings * SLEEP_ROUNDS;
 }
 
 static int attach(struct lcore *lcore)
@@ -131,6 +169,7 @@ static int attach(struct lcore *lcore)
 	int err = 0;
 
 	prctl(PR_SET_TIMERSLACK, 1000, 0, 0, 0);
+	lcore->idle_rounds_max = last_step(lcore->dp->config->idle_sleep_ns);
 	for (unsigned i = 0; err == 0 && i < lcore->partition_count; i++)
 		err = batcher_attach(lcore->partitions[i]->batcher);
 	lcore->last_yield = clock_ticks();

@@ -10,6 +10,7 @@
 #include <rte_ring.h>
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,6 +157,36 @@ static int connect_rings(struct dataplane *dp, struct lcore *to)
 	return 0;
 }
 
+// A lcore that is fed by sockets alone can sleep until one of them has something. It shares those
+// of a port with the other lcores that poll it: now and then it wakes for nothing.
+static int give_sockets(struct lcore *lcore)
+{
+	const struct port *last = NULL;
+
+	for (unsigned q = 0; q < lcore->queue_count; q++)
+		if (lcore->queues[q].port->below.count == 0)
+			return 0;
+	if (lcore->from_count > 0)
+		return 0;
+	for (unsigned q = 0; q < lcore->queue_count; q++) {
+		const struct port *port = lcore->queues[q].port;
+		struct pollfd *grown;
+
+		if (port == last)
+			continue;
+		last = port;
+		grown = realloc(lcore->wake,
+			(lcore->wake_count + port->below.count) * sizeof(*lcore->wake));
+		if (grown == NULL)
+			return -ENOMEM;
+		lcore->wake = grown;
+		for (unsigned i = 0; i < port->below.count; i++)
+			grown[lcore->wake_count++] =
+				(struct pollfd){.fd = port->below.fds[i], .events = POLLIN};
+	}
+	return 0;
+}
+
 static int make_lcore(struct lcore *lcore)
 {
 	int err;
@@ -189,6 +220,8 @@ int lcores_make(struct dataplane *dp)
 	}
 	for (unsigned l = 0; err == 0 && l < dp->lcore_count; l++)
 		err = connect_rings(dp, &dp->lcores[l]);
+	for (unsigned l = 0; err == 0 && l < dp->lcore_count; l++)
+		err = give_sockets(&dp->lcores[l]);
 	if (err != 0)
 		log_err("no memory for the rings between the lcores");
 	return err;
@@ -256,6 +289,7 @@ void lcores_free(struct dataplane *dp)
 		for (unsigned p = 0; p < CONFIG_PARTITIONS_MAX; p++)
 			free_ring(lcore->to[p]);
 		free(lcore->from);
+		free(lcore->wake);
 		free(lcore->queues);
 		if (lcore->set.defs != NULL)
 			counters_unregister(&lcore->set);

@@ -3,6 +3,8 @@
 # builds: test asan
 """AF_PACKET on a veth pair, with the senders that everybody has."""
 
+import time
+
 import logread
 import rig
 from rig import LINES_PORT, PORT, RECEIVER4, expect, expect_equal
@@ -44,4 +46,25 @@ def every_event_of_a_steady_sender_is_there(r):
     expect_equal(numbers, sorted(set(numbers)), "their order, each once")
 
 
-rig.run(logger_and_nc_arrive_as_they_are, every_event_of_a_steady_sender_is_there)
+def sleeps(receiver):
+    return sum(one["value"] for one in receiver.get("/api/v1/stats")
+               if (one["subsystem"], one["name"]) == ("lcore", "sleeps"))
+
+
+def an_idle_lcore_sleeps_until_its_socket_has_a_packet(r):
+    net = r.net()
+    receiver = r.receiver(net).start()
+    time.sleep(0.5)
+    before = sleeps(receiver)
+    time.sleep(1)
+    # It wakes ten times a second to see whether it shall end; by the clock alone it would be 4000.
+    idle = sleeps(receiver) - before
+    expect(0 < idle < 100, f"{idle} sleeps in a second of silence")
+    for number in range(20):
+        net.sh("tx", "nc", "-u", "-q", "0", RECEIVER4, PORT, input=f"{number}")
+    receiver.wait_durable(20)
+    receiver.stop()
+
+
+rig.run(logger_and_nc_arrive_as_they_are, every_event_of_a_steady_sender_is_there,
+        an_idle_lcore_sleeps_until_its_socket_has_a_packet)
