@@ -64,6 +64,8 @@ struct config_log {
 	uint64_t seal_events;        // ... or so many events
 	uint64_t retain_bytes;       // per partition; 0: until the disk is full
 	uint64_t retain_age_ns;      // 0: for ever
+	uint64_t scrub_rate;         // bytes/s over all partitions; 0: off
+	uint64_t scrub_interval_ns;  // from the begin of a round to that of the next
 	enum config_durability durability;
 	enum config_compression compression;
 	uint64_t compressed_partitions; // bit n: partition n, where compression is on

@@ -244,6 +244,26 @@ static const struct config_key log_keys[] = {
 		.help = "Segments go when their youngest event is older; 0 keeps them for ever",
 	},
 	{
+		.name = "scrub_rate",
+		.type = TYPE_SIZE,
+		FIELD(config_log, scrub_rate),
+		.standard = "32MiB",
+		.max = 64 * GIB,
+		.unit = "bytes/s",
+		.help = "Closed segments are read again in the background at this rate, over all "
+			"partitions, to find damage; 0 does not",
+	},
+	{
+		.name = "scrub_interval",
+		.type = TYPE_DURATION,
+		FIELD(config_log, scrub_interval_ns),
+		.standard = "7d",
+		.min = SECOND,
+		.max = 3650 * DAY,
+		.help = "Reading all closed segments again begins at earliest so long after it "
+			"began last",
+	},
+	{
 		.name = "durability",
 		.type = TYPE_CHOICE,
 		FIELD(config_log, durability),

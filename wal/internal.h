@@ -111,7 +111,9 @@ struct wal {
 	bool direct_told; // that there is no O_DIRECT here
 	int spare_error;  // of the last try to make a spare, told once
 
-	uint64_t counters[WAL_COUNTER_COUNT]; // log_*, segments_re*: keeper; others: owner
+	uint64_t counters[WAL_COUNTER_COUNT]; // log_*, segments_re*: keeper; scrubbed_*,
+					      // damaged_places: scrub.c;
+	// others: owner
 	struct counter_set counter_set;
 	struct hist_entry hist_entry;
 };

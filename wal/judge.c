@@ -280,6 +280,18 @@ static int judge_segment(
 	return 0;
 }
 
+bool wal_survey_judge_closed(
+	const struct wal_survey *survey, unsigned index, struct wal_judgement *ret)
+{
+	const struct wal_segment *next = &survey->segments[index + 1];
+
+	*ret = (struct wal_judgement){0};
+	if (judge_segment(survey, index, index, ret))
+		return true;
+	return index + 1 < survey->count && next->looked && !next->header_error &&
+	       judge_begin(survey, index + 1, ret);
+}
+
 // The newest segment ends without a bad block; blocks may still lie beyond a missing one.
 static int judge_last(struct wal_survey *survey, uint64_t ahead, struct wal_judgement *ret)
 {

@@ -2,7 +2,7 @@
 #pragma once
 
 // Walking a segment block by block, and looking for blocks beyond a place where that is no longer
-// possible. Shared by reader, recovery, verification and repair; not for others.
+// possible. Shared by reader, recovery, verification, scrubbing and repair; not for others.
 
 #include "wal/format.h"
 #include "wal/pack.h"
@@ -56,6 +56,16 @@ struct wal_walk {
 	char why[160];
 };
 
+// A place in a segment at which a walk can go on later.
+struct wal_walk_point {
+	struct wal_id segment_id;
+	uint64_t offset; // of the next block; 0: the segment's begin, and nothing else is set
+	uint64_t next_seq;
+	uint64_t batch;
+	uint32_t prev_crc;
+	bool sealed;
+};
+
 // Reads the schema page of the file; its name says which seq it begins with. Errors of
 // wal_schema_parse(), with 'why'; wal_walk_close() is allowed after an error, and needed.
 int wal_walk_open(struct wal_walk *walk, int fd, uint64_t limit, uint64_t first_seq);
@@ -64,6 +74,11 @@ void wal_walk_close(struct wal_walk *walk);
 // An enum wal_step, or a negative errno of reading. *ret is valid until the next call. After
 // anything but a block the next call tries the same place again, from the disk.
 int wal_walk_next(struct wal_walk *walk, struct wal_block_view *ret);
+
+// Where the walk stands, and back to there: of a walk just opened, which stays at its begin when
+// the point is another segment's.
+struct wal_walk_point wal_walk_point(const struct wal_walk *walk);
+void wal_walk_go_to(struct wal_walk *walk, const struct wal_walk_point *point);
 
 // A block, or an end-of-stream page that names its segment, found beyond a bad place.
 struct wal_found {

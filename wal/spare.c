@@ -6,6 +6,7 @@
 
 #include "common/file.h"
 #include "common/logmsg.h"
+#include "wal/disk.h"
 #include "wal/internal.h"
 
 #include <errno.h>
@@ -16,51 +17,11 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define ZERO_CHUNK (1u << 20)
 #define ZERO_BURST 16 // chunks between two looks at how busy the disk is
-#define BUSY_SAMPLE_MS 40
 #define DISK_RESERVE (16u << 20)
-
-// Milliseconds that the disk below fd was busy, as the kernel counts them; -1: not known.
-static long disk_busy_ms(int fd)
-{
-	struct stat st;
-	char path[80], line[512];
-	char *at = line, *end = line;
-	FILE *f;
-
-	if (fstat(fd, &st) < 0)
-		return -1;
-	snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/stat", major(st.st_dev),
-		minor(st.st_dev));
-	f = fopen(path, "re");
-	if (!f)
-		return -1;
-	if (!fgets(line, sizeof(line), f))
-		line[0] = '\0';
-	fclose(f);
-
-	// The tenth number (Documentation/block/stat.rst: io_ticks).
-	for (int i = 0; i < 9; i++)
-		strtoull(at, &at, 10);
-	long ms = (long)strtoull(at, &end, 10);
-
-	return end == at ? -1 : ms;
-}
-
-static bool disk_is_idle(int fd)
-{
-	long before = disk_busy_ms(fd);
-
-	if (before < 0)
-		return true;
-	usleep(BUSY_SAMPLE_MS * 1000);
-
-	return disk_busy_ms(fd) - before < BUSY_SAMPLE_MS / 2;
-}
 
 static bool wanted(const struct wal *wal)
 {
@@ -79,7 +40,7 @@ static int write_zeros(struct wal *wal, int fd, uint64_t size)
 		uint64_t left = size - at;
 		size_t n = left < ZERO_CHUNK ? left : ZERO_CHUNK;
 
-		if (at / ZERO_CHUNK % ZERO_BURST == 0 && (wanted(wal) || !disk_is_idle(fd)))
+		if (at / ZERO_CHUNK % ZERO_BURST == 0 && (wanted(wal) || !wal_disk_is_idle(fd)))
 			break;
 		if (pwrite(fd, zeros, n, (off_t)at) != (ssize_t)n)
 			r = errno ? -errno : -EIO;

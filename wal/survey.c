@@ -121,7 +121,8 @@ int wal_survey_header(struct wal_survey *survey, unsigned index)
 	r = survey->known != NULL ? same_log(survey, survey->known, segment) : 0;
 	if (r == 0)
 		r = right_partition(survey, segment);
-	survey->known = segment;
+	if (r == 0)
+		survey->known = segment;
 	return r;
 }
 
@@ -220,6 +221,9 @@ static int walk_file(struct wal_survey *survey, unsigned index, int fd)
 
 	r = wal_walk_open(&walk, fd, segment->limit, segment->file.first_seq);
 	walk.unpacks = survey->unpacks;
+	if (r == 0 && survey->from != NULL)
+		wal_walk_go_to(&walk, survey->from);
+	survey->walk = &walk;
 	while (r == 0 && (r = wal_walk_next(&walk, &view)) == WAL_STEP_BLOCK)
 		r = walk_progress(survey, walk.offset) ? 0 : -ECANCELED;
 	if (r > 0)
@@ -231,6 +235,7 @@ static int walk_file(struct wal_survey *survey, unsigned index, int fd)
 			segment->file.name, walk.offset, strerror(-r));
 	if (segment->gone)
 		r = 0;
+	survey->walk = NULL;
 	wal_walk_close(&walk);
 	return r < 0 ? r : 0;
 }

@@ -44,7 +44,9 @@ struct wal_survey {
 	uint64_t walked_bytes, all_bytes;
 	bool (*progress)(uint64_t done, uint64_t all, void *arg); // false: end it, -ECANCELED
 	void *arg;
-	char *why; // 512 bytes, for errors
+	const struct wal_walk *walk;       // the one under way, for progress()
+	const struct wal_walk_point *from; // where the next one begins; NULL: at the begin
+	char *why;                         // 512 bytes, for errors
 };
 
 enum wal_state_found { LOG_WHOLE, LOG_TORN, LOG_DAMAGED };
@@ -85,6 +87,11 @@ int wal_survey_walk_back(struct wal_survey *survey, unsigned *ret_first);
 // at.
 int wal_survey_judge(
 	struct wal_survey *survey, unsigned first, uint64_t ahead, struct wal_judgement *ret);
+
+// Judges a walked segment that others follow: by itself, and how the next one's begin fits, when
+// its schema page was looked at. True: *ret tells the bad place.
+bool wal_survey_judge_closed(
+	const struct wal_survey *survey, unsigned index, struct wal_judgement *ret);
 
 // Text for 'why' out of a judgement of damage.
 void wal_survey_explain(const struct wal_survey *survey, const struct wal_judgement *judgement);

@@ -82,7 +82,10 @@ struct wal_state {
 	X(segments_recycled, TOTAL, NONE, "spare segments made of retired ones") \
 	X(segment_waits, TOTAL, NONE, "times that no spare segment was ready when one was needed") \
 	X(log_bytes, GAUGE, NONE, "bytes of all segments") \
-	X(log_segments, GAUGE, NONE, "segments in the log")
+	X(log_segments, GAUGE, NONE, "segments in the log") \
+	X(scrubbed_bytes, TOTAL, NONE, "bytes of closed segments re-read in the background") \
+	X(scrubbed_segments, TOTAL, NONE, "closed segments re-read in the background") \
+	X(damaged_places, GAUGE, NONE, "places found damaged by scrubbing and not mended yet")
 
 enum wal_counter {
 #define X(name, kind, role, help) WAL_##name,

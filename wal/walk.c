@@ -176,3 +176,28 @@ int wal_walk_next(struct wal_walk *walk, struct wal_block_view *ret)
 		walk->window.len = 0; // what a writer puts there later must be read anew
 	return r;
 }
+
+struct wal_walk_point wal_walk_point(const struct wal_walk *walk)
+{
+	return (struct wal_walk_point){
+		.segment_id = walk->header.segment_id,
+		.offset = walk->offset,
+		.next_seq = walk->next_seq,
+		.batch = walk->batch,
+		.prev_crc = walk->prev_crc,
+		.sealed = walk->sealed,
+	};
+}
+
+void wal_walk_go_to(struct wal_walk *walk, const struct wal_walk_point *point)
+{
+	if (point->offset <= WAL_SCHEMA_BYTES || point->offset % WAL_PAGE != 0 ||
+		!wal_id_equal(&point->segment_id, &walk->header.segment_id))
+		return;
+	walk->offset = point->offset;
+	walk->next_seq = point->next_seq;
+	walk->batch = point->batch;
+	walk->prev_crc = point->prev_crc;
+	walk->sealed = point->sealed;
+	walk->blocks = 1; // there are some before; how many matters to nobody
+}
