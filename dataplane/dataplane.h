@@ -25,6 +25,7 @@ struct event;
 struct pollfd;
 struct rte_mbuf;
 struct rte_ring;
+struct wal_scrub;
 
 struct partition {
 	unsigned number;
@@ -121,6 +122,7 @@ struct dataplane {
 	struct port ports[CONFIG_PORTS_MAX];
 	unsigned partition_count; // opened
 	struct partition partitions[CONFIG_PARTITIONS_MAX];
+	struct wal_scrub *scrub; // NULL: off
 	unsigned lcore_count;
 	struct lcore *lcores;
 	_Atomic bool stop;           // control thread writes
@@ -135,6 +137,8 @@ void lcores_free(struct dataplane *dp);
 
 // Opens all partitions' logs below the data directory. Logs what recovery did, or why it refused.
 int partitions_open(struct dataplane *dp, int lock_fd);
+// Scrubs their logs in the background from now on, unless that is turned off.
+int partitions_scrub(struct dataplane *dp);
 void partitions_close(struct dataplane *dp);
 
 int ports_open(struct dataplane *dp);

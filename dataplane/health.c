@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/receiver.h"
+#include "wal/scrub.h"
 
 #include <string.h>
 
@@ -26,6 +27,21 @@ static void add_full(const struct receiver *r, json_t *reasons)
 					i));
 }
 
+static void add_damaged(const struct receiver *r, json_t *reasons)
+{
+	for (unsigned i = 0; i < r->dp.partition_count; i++) {
+		char text[WAL_SCRUB_TEXT_BYTES];
+		unsigned places = wal_scrub_damage(r->dp.scrub, i, text);
+
+		if (places == 1)
+			json_array_append_new(reasons, json_sprintf("partition %u: %s", i, text));
+		else if (places > 1)
+			json_array_append_new(reasons,
+				json_sprintf("partition %u: %u segments are damaged, the first: %s",
+					i, places, text));
+	}
+}
+
 static void add_ports(const struct receiver *r, json_t *reasons)
 {
 	for (unsigned i = 0; i < r->dp.port_count; i++) {
@@ -48,6 +64,7 @@ enum health receiver_health(const struct receiver *r, json_t *reasons)
 	add_failed(r, reasons);
 	failed = json_array_size(reasons);
 	add_full(r, reasons);
+	add_damaged(r, reasons);
 	add_ports(r, reasons);
 	if (failed > 0)
 		return HEALTH_FAILED;

@@ -192,6 +192,8 @@ static int start(struct receiver *r)
 	if (err == 0)
 		err = lcores_launch(&r->dp);
 	if (err == 0)
+		err = partitions_scrub(&r->dp);
+	if (err == 0)
 		err = start_api(r);
 	return err;
 }

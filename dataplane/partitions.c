@@ -4,6 +4,7 @@
 #include "batching/batcher.h"
 #include "common/logmsg.h"
 #include "dataplane/dataplane.h"
+#include "wal/scrub.h"
 
 #include <jansson.h>
 
@@ -116,8 +117,24 @@ int partitions_open(struct dataplane *dp, int lock_fd)
 	return err;
 }
 
+int partitions_scrub(struct dataplane *dp)
+{
+	const struct config_log *log = &dp->config->log;
+	struct wal_scrub_options options = {
+		.rate = log->scrub_rate, .interval_ns = log->scrub_interval_ns};
+	struct wal *logs[CONFIG_PARTITIONS_MAX];
+
+	if (log->scrub_rate == 0)
+		return 0;
+	for (unsigned i = 0; i < dp->partition_count; i++)
+		logs[i] = dp->partitions[i].wal;
+	return wal_scrub_start(&dp->scrub, logs, dp->partition_count, &options);
+}
+
 void partitions_close(struct dataplane *dp)
 {
+	wal_scrub_stop(dp->scrub);
+	dp->scrub = NULL;
 	for (unsigned i = 0; i < dp->partition_count; i++) {
 		if (dp->partitions[i].batcher != NULL)
 			batcher_free(dp->partitions[i].batcher);
