@@ -108,6 +108,9 @@ struct wal {
 	struct segment *first, *last;
 	uint64_t bytes;   // of all segments
 	bool can_recycle; // WAL_SPARE_NAME is a retired segment
+	// WAL_SPARE_NAME is the file of 'spare', or that of a segment which the owner has begun and
+	// which has no name of its own yet: not to be touched.
+	bool spare_placed;
 	bool direct_told; // that there is no O_DIRECT here
 	int spare_error;  // of the last try to make a spare, told once
 

@@ -86,11 +86,12 @@ static void name_segment(struct wal *wal)
 	path_of(wal, WAL_SPARE_NAME, from, sizeof(from));
 	path_of(wal, s->name, to, sizeof(to));
 	r = rename(from, to) < 0 ? -errno : file_sync_dir(wal->dir);
+	list_add(wal, s);
 	if (r < 0) {
 		wal_fail(wal, r);
 		return;
 	}
-	list_add(wal, s);
+	wal->spare_placed = false;
 	atomic_store_explicit(&s->named, true, memory_order_release);
 }
 
@@ -112,7 +113,7 @@ static int retire_first(struct wal *wal)
 {
 	struct segment *s = wal->first;
 	char path[CONFIG_PATH_MAX + 64], spare[CONFIG_PATH_MAX + 64];
-	bool recycle = !wal->can_recycle && !atomic_load(&wal->spare) &&
+	bool recycle = !wal->can_recycle && !wal->spare_placed &&
 		       s->size == wal->options.log.segment_bytes;
 	int r;
 
@@ -140,8 +141,10 @@ static bool due(const struct wal *wal, const struct segment *s)
 {
 	const struct config_log *log = &wal->options.log;
 
-	// Never the newest, nor one whose last rows are not durable yet.
-	if (!s->next || s->fd >= 0)
+	// Never the newest, nor one whose last rows are not durable yet; nor one behind which no
+	// row is durable: a crash would leave an empty log, which begins anew with seq 0.
+	if (!s->next || s->fd >= 0 || wal_failed(wal) ||
+		atomic_load(&wal->state.durable_seq) <= s->next->first_seq)
 		return false;
 	// The segment being filled and its spare count: what the log takes stays below the bound.
 	if (log->retain_bytes && wal->bytes + log->segment_bytes > log->retain_bytes)
@@ -168,7 +171,7 @@ static void make_spare(struct wal *wal)
 	struct segment *s;
 	int r = 0;
 
-	if (atomic_load(&wal->spare) || atomic_load(&wal->state.failed))
+	if (wal->spare_placed || atomic_load(&wal->state.failed))
 		return;
 	s = wal_spare_make(wal, &r);
 	if (!s && r != wal->spare_error)
@@ -183,6 +186,7 @@ static void make_spare(struct wal *wal)
 			wal->options.partition);
 	wal->spare_error = r;
 	atomic_store(&wal->state.full, s == NULL);
+	wal->spare_placed = s != NULL;
 	if (s)
 		atomic_store_explicit(&wal->spare, s, memory_order_release);
 }
