@@ -50,13 +50,17 @@ static int write_zeros(struct wal *wal, int fd, uint64_t size)
 	return r;
 }
 
-// What was the begin of another segment must not be taken for one.
-static int clear_begin(int fd)
+// What was the begin of another segment must not be taken for one. That it is no longer that
+// segment's file must be on the disk before: retire_first() may have failed to sync it.
+static int clear_begin(const char *dir, int fd)
 {
-	void *zeros = mmap(
-		NULL, WAL_SCHEMA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	int r = 0;
+	void *zeros;
+	int r = file_sync_dir(dir);
 
+	if (r < 0)
+		return r;
+	zeros = mmap(
+		NULL, WAL_SCHEMA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (zeros == MAP_FAILED)
 		return -ENOMEM;
 	if (pwrite(fd, zeros, WAL_SCHEMA_BYTES, 0) != WAL_SCHEMA_BYTES || fdatasync(fd) < 0)
@@ -113,7 +117,7 @@ static int prepare(struct wal *wal, const char *path, uint64_t size, int *ret_fd
 
 	if (fd < 0)
 		return fd;
-	r = recycle ? clear_begin(fd) : fill_new(wal, fd, size);
+	r = recycle ? clear_begin(wal->dir, fd) : fill_new(wal, fd, size);
 	if (r < 0) {
 		close(fd);
 		unlink(path); // gives back what was allocated of it
