@@ -136,9 +136,12 @@ int file_sync_dir(const char *dir)
 	return rc;
 }
 
+// A directory that is there may have been made by a process that was killed before it synced the
+// name. Where the parent can't be read, or synced, that process was not one of ours.
 static int make_one(const char *dir, const char *parent)
 {
 	struct stat st;
+	int rc;
 
 	if (mkdir(dir, 0750) == 0)
 		return file_sync_dir(parent);
@@ -146,7 +149,10 @@ static int make_one(const char *dir, const char *parent)
 		return -errno;
 	if (stat(dir, &st) != 0)
 		return -errno;
-	return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
+	if (!S_ISDIR(st.st_mode))
+		return -ENOTDIR;
+	rc = file_sync_dir(parent);
+	return rc == -EACCES || rc == -EINVAL ? 0 : rc;
 }
 
 int file_make_dirs(const char *dir)
@@ -162,6 +168,8 @@ int file_make_dirs(const char *dir)
 	memcpy(parent, dir[0] == '/' ? "/" : ".", 2);
 	while (at < len) {
 		at += strspn(dir + at, "/");
+		if (at == len && at > 1)
+			break;
 		at += strcspn(dir + at, "/");
 		memcpy(path, dir, at);
 		path[at] = '\0';
