@@ -4,8 +4,8 @@
 # timeout: 600
 """Each protection named in tests/mutants is left out of a build, and the test named with it fails.
 
-Lines of tests/mutants: `mutant test`, the test being a unit test (wal/recover) or a program
-(smoke/vlan, fault/kill). The latter are tried with --all only.
+Lines of tests/mutants: `mutant test`, the test being a unit test (wal/recover), the crash model
+(sim/crash) or a program (smoke/vlan, fault/kill). The latter are tried with --all only.
 """
 
 import os
@@ -19,6 +19,7 @@ TREE = pathlib.Path(os.environ["MILLRACE_TREE"])
 RUN_ALL = bool(os.environ.get("MILLRACE_ALL"))
 BUILD = TREE / "build-mutant"
 PROGRAM_SUITES = ("smoke", "fault")
+SIM_SEEDS = 2000
 
 
 def read_mutants():
@@ -64,6 +65,13 @@ def unit_fails(test):
     return f"survived {test}:\n{done.stdout[-1000:]}"
 
 
+def sim_fails(test):
+    if run("ninja", "-C", BUILD, f"tests/{test}").returncode != 0:
+        return "does not build"
+    done = run(BUILD / "tests" / test, "--seeds", SIM_SEEDS, timeout=300)
+    return None if done.returncode == 1 else f"survived {SIM_SEEDS} seeds of {test}"
+
+
 def program_fails(test):
     if run("ninja", "-C", BUILD).returncode != 0:
         return "does not build"
@@ -81,7 +89,10 @@ def try_mutant(name, test):
     configured = configure(name)
     if configured.returncode != 0:
         return f"does not configure: {configured.stdout[-1000:]}"
-    return program_fails(test) if test.split("/")[0] in PROGRAM_SUITES else unit_fails(test)
+    suite = test.split("/")[0]
+    if suite == "sim":
+        return sim_fails(test)
+    return program_fails(test) if suite in PROGRAM_SUITES else unit_fails(test)
 
 
 def main():
