@@ -118,13 +118,16 @@ static json_t *verified_json(
 		report->why[0] ? json_string(report->why) : json_null());
 }
 
-static int verify_part(const struct cli *cli, const struct log_part *part, json_t *rows)
+static int verify_part(const struct cli *cli, struct log_dirs *dirs, unsigned index, json_t *rows)
 {
+	const struct log_part *part = &dirs->parts[index];
 	struct progress progress = {.dir = part->dir, .tty = isatty(STDERR_FILENO), .begun = now()};
 	struct wal_verify_report report;
 	int r;
 
 	r = wal_verify(part->dir, part->limit, &report, show_progress, &progress);
+	if ((r < 0 || report.torn || report.damaged) && log_dirs_came_alive(cli, dirs))
+		r = wal_verify(part->dir, part->limit, &report, show_progress, &progress);
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
 	if (r == -ECANCELED)
@@ -148,7 +151,7 @@ static int run_verify(const struct cli *cli, const struct cli_args *args)
 	if (rc != EXIT_CLI_OK)
 		goto out;
 	for (unsigned i = 0; i < dirs.count && !cli_interrupted; i++)
-		rc = worse(rc, verify_part(cli, &dirs.parts[i], rows));
+		rc = worse(rc, verify_part(cli, &dirs, i, rows));
 	if (cli_interrupted)
 		rc = EXIT_CLI_INTERRUPTED;
 	else if (cli->json)

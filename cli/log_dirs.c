@@ -169,7 +169,8 @@ static bool limit_of(const json_t *rows, struct log_part *part)
 	return false;
 }
 
-// The writer's position is not known: everything but the newest segment is durable.
+// The writer's position is not known. What is in flight takes a quarter of a segment at most, so it
+// lies in the newest segment and the one before.
 static int limit_before_newest(struct log_part *part)
 {
 	struct wal_segment_file *files;
@@ -180,7 +181,7 @@ static int limit_before_newest(struct log_part *part)
 	if (r < 0)
 		return r;
 	part->limit = (struct wal_limit){
-		.segment_first = count > 0 ? files[count - 1].first_seq : 0, .offset = 0};
+		.segment_first = count > 1 ? files[count - 2].first_seq : 0, .offset = 0};
 	free(files);
 	return 0;
 }
@@ -202,7 +203,7 @@ int log_dirs_refresh(const struct cli *cli, struct log_dirs *dirs)
 		if (known && limit_of(json_object_get(envelope, "data"), part))
 			continue;
 		cli_error("warning: %s is being written and its durable position is not known, so "
-			  "its newest segment is left out: %s",
+			  "its two newest segments are left out: %s",
 			part->dir, error);
 		r = limit_before_newest(part);
 		if (r < 0) {
@@ -253,6 +254,14 @@ int log_dirs_open(const struct cli *cli, const char *dir, struct log_dirs *ret)
 	if (rc != EXIT_CLI_OK)
 		log_dirs_free(ret);
 	return rc;
+}
+
+bool log_dirs_came_alive(const struct cli *cli, struct log_dirs *dirs)
+{
+	if (dirs->live || !is_locked(dirs->data))
+		return false;
+	dirs->live = true;
+	return log_dirs_refresh(cli, dirs) == EXIT_CLI_OK;
 }
 
 void log_dirs_free(struct log_dirs *dirs)

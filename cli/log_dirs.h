@@ -33,6 +33,10 @@ int log_dirs_open(const struct cli *cli, const char *dir, struct log_dirs *ret);
 // Takes the positions anew.
 int log_dirs_refresh(const struct cli *cli, struct log_dirs *dirs);
 
+// Whether a receiver has started since; the positions are then known. What it was writing looked
+// like a torn tail, or like damage.
+bool log_dirs_came_alive(const struct cli *cli, struct log_dirs *dirs);
+
 void log_dirs_free(struct log_dirs *dirs);
 
 // Prints rows in their envelope, for --json.

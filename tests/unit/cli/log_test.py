@@ -193,12 +193,12 @@ class LogTest(unittest.TestCase):
         (row,) = self.json("log", "verify")
         self.assertEqual((row["state"], row["rows"]), ("ok", 10))
 
-    def test_without_the_durable_position_the_newest_segment_is_left_out(self):
-        self.make("whole")
+    def test_without_the_durable_position_the_two_newest_segments_are_left_out(self):
+        self.make("three")
         self.lock()
         done = self.run_millrace("log", "cat", self.data)
         self.assertEqual(len(done.stdout.splitlines()), 15)
-        self.assertIn(b"newest segment is left out", done.stderr)
+        self.assertIn(b"two newest segments are left out", done.stderr)
         (row,) = self.json("log", "verify", self.data)
         self.assertEqual(row["rows"], 15)
 

@@ -19,14 +19,20 @@ static void add_special_payloads(struct logbuilder *lb)
 	lb_block_with(lb, quotes, sizeof(quotes) - 1);
 }
 
-// Two segments, 30 rows in 4 blocks, closed cleanly.
-static void whole(struct logbuilder *lb)
+// A segment of 15 rows in 2 blocks.
+static void closed(struct logbuilder *lb)
 {
 	lb_segment(lb);
 	lb_block(lb, 10, WAL_FLAG_SEALED);
 	lb_block(lb, 5, WAL_FLAG_SEALED);
 	lb_eos(lb);
 	lb->durable_seq = lb->seq;
+}
+
+// Two segments, 30 rows in 4 blocks, closed cleanly.
+static void whole(struct logbuilder *lb)
+{
+	closed(lb);
 	lb_segment(lb);
 	lb_block(lb, 10, WAL_FLAG_SEALED);
 	lb->durable_seq = lb->seq;
@@ -48,6 +54,9 @@ int main(int argc, char **argv)
 		add_special_payloads(&lb);
 		lb_end(&lb);
 	} else if (strcmp(argv[1], "whole") == 0) {
+		whole(&lb);
+	} else if (strcmp(argv[1], "three") == 0) {
+		closed(&lb);
 		whole(&lb);
 	} else {
 		lb_segment(&lb);
