@@ -8,25 +8,14 @@ recovered them.
 """
 
 import random
-import re
 import time
 
 import logread
 import rig
-from rig import MILLRACE, PORT, RECEIVER4, expect, expect_equal, wait_until
+from rig import MILLRACE, PORT, RECEIVER4, expect, expect_equal, printed_durable, wait_until
 
 ROUNDS = 1000 if rig.RUN_ALL else 50
 RUN_ID = "0badcafe"
-
-
-def printed_durable(text):
-    """The last `durable PARTITION SEQ` for each partition; a torn last line is none."""
-    last = {}
-    for match in re.finditer(r"^durable (\d+) (\d+)\n", text, re.M):
-        partition, seq = int(match[1]), int(match[2])
-        expect(seq >= last.get(partition, 0), f"durable went back to {seq}")
-        last[partition] = seq
-    return last
 
 
 class Campaign:
@@ -61,7 +50,7 @@ class Campaign:
             wait_until(lambda: self.progress() > goal, "something became durable", 20)
             time.sleep(moment)  # the random moment itself, not a wait for anything
         receiver.kill()
-        for partition, seq in self.printed().items():
+        for partition, seq in printed_durable(receiver).items():
             expect(seq >= self.durable.get(partition, 0),
                    f"partition {partition}: durable {seq} printed after {self.durable.get(partition)}")
             self.durable[partition] = seq
@@ -72,12 +61,8 @@ class Campaign:
         return all(paths and int(paths[0].name.split(".")[0]) >= self.durable.get(p, 0)
                    for p, paths in enumerate(newest))
 
-    def printed(self):
-        path = self.receiver.stdout_path
-        return printed_durable(path.read_text() if path.exists() else "")
-
     def progress(self):
-        return sum(self.printed().values())
+        return sum(printed_durable(self.receiver).values())
 
     def check_closed(self, sparing_newest):
         """Reads the segments that were not read yet, all but the one now being written."""

@@ -12,6 +12,7 @@ import http.client
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -212,6 +213,7 @@ class Receiver:
         self.stderr_path = self.home / "millraced.log"
         self.stdout_path = self.home / "millraced.out"
         self.process = None
+        self.wrapper = []  # words before millraced's own command
         self.config = {
             "receiver": "rig", "data": self.data, "socket": self.socket,
             "memory": {"hugepages": False},
@@ -231,7 +233,7 @@ class Receiver:
         self.path.write_text("\n".join(yaml_lines(self.config)) + "\n")
 
     def command(self, *words):
-        command = [MILLRACED, "-c", self.path, *words]
+        command = [*self.wrapper, MILLRACED, "-c", self.path, *words]
         return self.net.command("rx", *command) if self.net else [str(w) for w in command]
 
     def start(self, *words, wait=True):
@@ -346,6 +348,18 @@ class Receiver:
         for unit in ("packets", "events"):
             expect_equal(last[unit]["balance"], 0, f"balance of {unit} at rest ({last[unit]})")
         return last
+
+
+def printed_durable(receiver):
+    """The last `durable PARTITION SEQ` that it printed for each partition; a torn last line is
+    none."""
+    path, last = receiver.stdout_path, {}
+    for match in re.finditer(r"^durable (\d+) (\d+)\n", path.read_text() if path.exists() else "",
+                             re.M):
+        partition, seq = int(match[1]), int(match[2])
+        expect(seq >= last.get(partition, 0), f"durable went back to {seq}")
+        last[partition] = seq
+    return last
 
 
 class Rig:
