@@ -103,6 +103,20 @@ static int begin_new(const struct wal_survey *survey, struct wal_tail *ret)
 	return r;
 }
 
+// Nobody takes segments away from whoever holds the lock; a judgement that leaves one out would cut
+// what is behind it.
+static int all_there(const struct wal_survey *survey, unsigned first)
+{
+	for (unsigned i = first; i < survey->count; i++) {
+		if (!survey->segments[i].gone)
+			continue;
+		snprintf(survey->why, 512, "%s/%s was taken away while it was being recovered",
+			survey->dir, survey->segments[i].file.name);
+		return -ESTALE;
+	}
+	return 0;
+}
+
 static int recover(struct wal_survey *survey, struct wal_tail *ret)
 {
 	struct wal_judgement judgement;
@@ -116,6 +130,8 @@ static int recover(struct wal_survey *survey, struct wal_tail *ret)
 		r = wal_survey_header(survey, first - 1);
 	if (r == 0 && first > 0)
 		r = wal_survey_header(survey, 0);
+	if (r == 0)
+		r = all_there(survey, first);
 	if (r < 0)
 		return r;
 	r = survey->count > 0 ? wal_survey_judge(survey, first, WAL_LOOKAHEAD_MAX, &judgement) : 0;

@@ -33,18 +33,19 @@ static int file_open(const struct wal_survey *survey, unsigned index)
 	return fd == -EINVAL ? wal_survey_file(survey, index, O_RDONLY) : fd;
 }
 
-// Whether the segment's name still leads to the open file. Retention unlinks and renames, and only
-// then do a recycled file's bytes change.
-static bool still_named(const struct wal_survey *survey, unsigned index, int fd)
+// Whether the segment's name leads no longer to the open file. Retention unlinks and renames, and
+// only then do a recycled file's bytes change. A name that can't be followed is not gone.
+static bool renamed(const struct wal_survey *survey, unsigned index, int fd)
 {
 	struct stat mine, named;
 	int now = wal_survey_file(survey, index, O_RDONLY);
-	bool same = now >= 0 && fstat(fd, &mine) == 0 && fstat(now, &named) == 0 &&
-		    mine.st_ino == named.st_ino && mine.st_dev == named.st_dev;
+	bool other = now == -ENOENT ||
+		     (now >= 0 && fstat(fd, &mine) == 0 && fstat(now, &named) == 0 &&
+			     (mine.st_ino != named.st_ino || mine.st_dev != named.st_dev));
 
 	if (now >= 0)
 		close(now);
-	return same;
+	return other;
 }
 
 // Reads the schema page anew. Errors of wal_walk_open(), or of opening the file.
@@ -64,7 +65,7 @@ static int header_load(const struct wal_survey *survey, unsigned index,
 	*ret = walk.header;
 	snprintf(why, why_len, "%s", walk.why);
 	wal_walk_close(&walk);
-	if (r < 0 && !still_named(survey, index, fd))
+	if (r < 0 && renamed(survey, index, fd))
 		r = -ENOENT;
 	close(fd);
 	return r;
