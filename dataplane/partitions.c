@@ -38,14 +38,13 @@ static void tell_recovery(unsigned number, const struct wal_recovery *found)
 	char id[33];
 
 	wal_id_text(&found->log_id, id);
-	if (found->created) {
+	if (found->created)
 		log_notice("partition %u: new log %s", number, id);
-		return;
-	}
-	log_notice("partition %u: log %s goes on at seq %" PRIu64 ", batch %" PRIu64
-		   ", generation %u; %" PRIu64 " bytes verified",
-		number, id, found->next_seq, found->next_batch, found->generation,
-		found->verified_bytes);
+	else
+		log_notice("partition %u: log %s goes on at seq %" PRIu64 ", batch %" PRIu64
+			   ", generation %u; %" PRIu64 " bytes verified",
+			number, id, found->next_seq, found->next_batch, found->generation,
+			found->verified_bytes);
 	if (found->cut_bytes > 0)
 		log_warn("partition %u: a torn tail of %" PRIu64 " bytes was cut off %s; in it %u "
 			 "blocks of %" PRIu64 " events were intact but not durable",

@@ -90,9 +90,12 @@ static int judge_block(struct search *search, const struct wal_trailer *trailer)
 
 static int judge_end(struct search *search, const uint8_t *page, uint64_t at)
 {
+	struct wal_segment_header named = {0};
 	struct wal_segment_end end;
 
-	if (search->segment == NULL || wal_end_parse(page, search->segment, at, &end) < 0)
+	memcpy(&end, page + WAL_PAGE - sizeof(end), sizeof(end));
+	named.segment_id = end.segment_id;
+	if (wal_end_parse(page, search->segment ? search->segment : &named, at, &end) < 0)
 		return 0;
 	return found_add(search, &(struct wal_found){.offset = at,
 					 .end = at + WAL_PAGE,

@@ -65,6 +65,17 @@ static int cut(
 	return r;
 }
 
+static void report_cut(const struct wal_survey *survey, const struct wal_judgement *judgement,
+	unsigned index, struct wal_recovery *ret)
+{
+	ret->cut_bytes = judgement->tail_bytes;
+	ret->cut_intact_blocks = judgement->intact_blocks;
+	ret->cut_intact_rows = judgement->intact_rows;
+	if (judgement->state == LOG_TORN || judgement->tail_bytes > 0)
+		snprintf(ret->cut_file, sizeof(ret->cut_file), "%s",
+			survey->segments[index].file.name);
+}
+
 static void report(const struct wal_survey *survey, const struct wal_judgement *judgement,
 	struct wal_tail *ret)
 {
@@ -81,19 +92,16 @@ static void report(const struct wal_survey *survey, const struct wal_judgement *
 	recovery->next_seq = judgement->next_seq;
 	recovery->next_batch = judgement->next_batch;
 	recovery->verified_bytes = survey->walked_bytes;
-	recovery->cut_bytes = judgement->tail_bytes;
-	recovery->cut_intact_blocks = judgement->intact_blocks;
-	recovery->cut_intact_rows = judgement->intact_rows;
-	if (judgement->state == LOG_TORN || judgement->tail_bytes > 0)
-		snprintf(recovery->cut_file, sizeof(recovery->cut_file), "%s",
-			survey->segments[torn].file.name);
+	report_cut(survey, judgement, torn, recovery);
 	ret->gap_from = judgement->gap_from;
 }
 
-static int begin_new(const struct wal_survey *survey, struct wal_tail *ret)
+static int begin_new(const struct wal_survey *survey, const struct wal_judgement *judgement,
+	struct wal_tail *ret)
 {
 	int r = survey->unbegun ? remove_file(survey, 0) : 0;
 
+	report_cut(survey, judgement, 0, &ret->report);
 	if (r == 0)
 		r = file_sync_dir(survey->dir);
 	if (r == 0)
@@ -119,7 +127,7 @@ static int all_there(const struct wal_survey *survey, unsigned first)
 
 static int recover(struct wal_survey *survey, struct wal_tail *ret)
 {
-	struct wal_judgement judgement;
+	struct wal_judgement judgement = {0};
 	unsigned first = 0;
 	int r;
 
@@ -138,7 +146,7 @@ static int recover(struct wal_survey *survey, struct wal_tail *ret)
 	if (r < 0)
 		return r;
 	if (survey->count == 0)
-		return begin_new(survey, ret);
+		return begin_new(survey, &judgement, ret);
 	if (judgement.state == LOG_DAMAGED) {
 		wal_survey_explain(survey, &judgement);
 		return -EBADMSG;

@@ -302,7 +302,9 @@ int wal_survey_walk_back(struct wal_survey *survey, unsigned *ret_first)
 		r = wal_survey_header(survey, i - 1);
 		if (r < 0)
 			return r;
-		if (!survey->segments[i - 1].header_error &&
+		// The start that began it had found everything before in order. Without a block it
+		// is about to be removed, and that proof with it.
+		if (segment->blocks > 0 && !survey->segments[i - 1].header_error &&
 			survey->segments[i - 1].header.generation < segment->header.generation)
 			return 0;
 		open = true;
