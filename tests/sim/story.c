@@ -224,6 +224,10 @@ void log_story(void)
 	story.probe = false;
 	for (unsigned i = 0; i < boots; i++)
 		boot();
+	if (sim_chance(300)) {
+		rot_story(&story.options);
+		return;
+	}
 	story.probe = true;
 	boot();
 }

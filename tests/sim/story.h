@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-void log_story(void);     // a log, its crashes and recoveries
-void replace_story(void); // a file that file_replace() replaces
+struct wal_options;
+
+void log_story(void);                              // a log, its crashes and recoveries
+void rot_story(const struct wal_options *options); // ... and bit rot
+void replace_story(void);                          // a file that file_replace() replaces
