@@ -125,3 +125,8 @@ class FlakyDisk:
         done = sh(*CHECK[self.fs], self.image, check=False)
         expect(done.returncode == 0,
                f"{self.fs} is not clean: exit {done.returncode}\n{done.stdout}{done.stderr}")
+
+    def check_after_replay(self):
+        with self.clean():
+            pass
+        self.check()
