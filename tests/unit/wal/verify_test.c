@@ -223,6 +223,56 @@ static void verification_ends_when_it_is_told_to(void **state)
 	assert_int_equal(calls, 2);
 }
 
+struct retention {
+	struct logbuilder *lb;
+	char (*names)[40];
+	unsigned count, calls;
+};
+
+// Takes the oldest while the first is being read, whose file becomes another segment's.
+static bool retire(uint64_t done, uint64_t all, void *arg)
+{
+	struct retention *retention = arg;
+
+	(void)done, (void)all;
+	if (retention->calls++ > 0)
+		return true;
+	lb_zero(retention->lb, retention->names[0], 0, LB_SEGMENT);
+	for (unsigned i = 0; i < retention->count; i++)
+		lb_remove(retention->lb, retention->names[i]);
+	return true;
+}
+
+static void verify_under_retention(struct logbuilder *lb, unsigned count)
+{
+	struct wal_verify_report report;
+	char names[3][40];
+	struct retention retention = {.lb = lb, .names = names, .count = count};
+
+	for (unsigned i = 0; i < 3; i++) {
+		lb_segment(lb);
+		memcpy(names[i], lb->name, 40);
+		for (unsigned block = 0; block < 16; block++)
+			lb_block(lb, 1000, WAL_FLAG_SEALED);
+		lb_eos(lb);
+	}
+	assert_int_equal(wal_verify(lb->dir, (struct wal_limit){32000, lb->offset}, &report, retire,
+				 &retention),
+		0);
+	assert_false(report.damaged || report.torn);
+	assert_int_equal(report.next_seq, 48000);
+}
+
+static void a_segment_recycled_while_it_is_verified_is_no_damage(void **state)
+{
+	verify_under_retention(*state, 1);
+}
+
+static void a_segment_retired_before_its_turn_is_no_damage(void **state)
+{
+	verify_under_retention(*state, 2);
+}
+
 static void a_file_that_ends_within_a_page_is_read_to_its_end(void **state)
 {
 	struct logbuilder *lb = *state;
@@ -251,6 +301,8 @@ int main(void)
 		TEST(rows_that_are_there_twice_are_damage),
 		TEST(a_torn_segment_in_front_of_a_later_start_is_damage),
 		TEST(verification_ends_when_it_is_told_to),
+		TEST(a_segment_recycled_while_it_is_verified_is_no_damage),
+		TEST(a_segment_retired_before_its_turn_is_no_damage),
 		TEST(a_file_that_ends_within_a_page_is_read_to_its_end),
 	};
 
