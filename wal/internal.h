@@ -31,6 +31,7 @@ struct segment {
 	unsigned writes;       // owner: entries of the queue that belong to it
 	bool closed;           // owner: its end-of-stream page is submitted
 	int64_t closed_at;     // keeper: real time, ns
+	bool adopted;          // keeper: was there before this start
 	_Atomic bool named;    // keeper: its directory entry is durable
 	_Atomic bool finished; // owner: closed and durable to its last byte
 	struct segment *next;  // keeper's list, oldest first

@@ -6,6 +6,7 @@
 #include "common/file.h"
 #include "common/logmsg.h"
 #include "wal/internal.h"
+#include "wal/scan.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -67,7 +68,7 @@ static int adopt_files(struct wal *wal)
 		s->end_seq = i + 1 < n ? files[i + 1].first_seq : wal->next_seq;
 		s->size = files[i].size;
 		s->closed_at = files[i].modified_at;
-		s->named = s->finished = true;
+		s->named = s->finished = s->adopted = true;
 		list_add(wal, s);
 	}
 	free(files);
@@ -107,6 +108,42 @@ static void close_finished(struct wal *wal)
 	}
 }
 
+static void forget_first(struct wal *wal)
+{
+	struct segment *s = wal->first;
+
+	wal->first = s->next;
+	wal->bytes -= s->size;
+	counter_set(&wal->counters[WAL_log_bytes], wal->bytes);
+	counter_set(&wal->counters[WAL_log_segments], wal->counters[WAL_log_segments] - 1);
+	free(s);
+}
+
+// A start doesn't look at every segment, so before one is removed that was there already: whether
+// it is another log's, or of a format that only a newer Millrace knows.
+static bool is_foreign(const struct wal *wal, const struct segment *s)
+{
+	struct wal_walk walk = {0};
+	char path[CONFIG_PATH_MAX + 64];
+	bool foreign;
+	int fd, r;
+
+#ifdef MUTANT_RETIRES_FOREIGN
+	return false;
+#endif
+	path_of(wal, s->name, path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	r = wal_walk_open(&walk, fd, WAL_SCHEMA_BYTES, s->first_seq);
+	foreign = r == -EPROTONOSUPPORT ||
+		  (r == 0 && !wal_id_equal(&walk.header.log_id, &wal->log_id));
+	wal_walk_close(&walk);
+	close(fd);
+
+	return foreign;
+}
+
 // Removes the oldest segment from the log: its file becomes the next spare when there is none and
 // it has the size, else it is unlinked.
 static int retire_first(struct wal *wal)
@@ -119,6 +156,12 @@ static int retire_first(struct wal *wal)
 
 	path_of(wal, s->name, path, sizeof(path));
 	path_of(wal, WAL_SPARE_NAME, spare, sizeof(spare));
+	if (s->adopted && is_foreign(wal, s)) {
+		log_err("partition %u: %s is not of this log and is left where it is: take it away",
+			wal->options.partition, path);
+		forget_first(wal);
+		return 0;
+	}
 	r = recycle ? rename(path, spare) : unlink(path);
 	if (r < 0 && errno != ENOENT)
 		return -errno;
@@ -127,12 +170,8 @@ static int retire_first(struct wal *wal)
 		return r;
 
 	wal->can_recycle = wal->can_recycle || recycle;
-	wal->first = s->next;
-	wal->bytes -= s->size;
-	counter_set(&wal->counters[WAL_log_bytes], wal->bytes);
-	counter_set(&wal->counters[WAL_log_segments], wal->counters[WAL_log_segments] - 1);
 	counter_add(&wal->counters[WAL_segments_retired], 1);
-	free(s);
+	forget_first(wal);
 
 	return 0;
 }

@@ -19,7 +19,9 @@ struct wal_reader {
 	char dir[CONFIG_PATH_MAX + 16];
 	struct wal_limit limit;
 	uint64_t next_seq; // the first row still wanted
-	bool is_open;      // the fields below are of the segment being read
+	bool knows_log;
+	struct wal_id log_id; // of the first segment that was read, and so of all
+	bool is_open;         // the fields below are of the segment being read
 	struct wal_segment_file file;
 	int fd;
 	struct wal_walk walk;
@@ -67,6 +69,25 @@ static int unusable(const struct wal_reader *reader, int error, bool newest)
 	return newest && reader->limit.segment_first == UINT64_MAX ? 0 : -EBADMSG;
 }
 
+// A start doesn't look at every segment, so one of another log may lie between ours.
+static int same_log(struct wal_reader *reader)
+{
+	const struct wal_id *found = &reader->walk.header.log_id;
+	char ours[33], theirs[33];
+
+	if (!reader->knows_log)
+		reader->log_id = *found;
+	reader->knows_log = true;
+	if (wal_id_equal(found, &reader->log_id))
+		return 0;
+
+	wal_id_text(&reader->log_id, ours);
+	wal_id_text(found, theirs);
+	snprintf(reader->why, sizeof(reader->why), "%s/%s is of log %s, not of %s: take it away",
+		reader->dir, reader->file.name, theirs, ours);
+	return taken_away(reader) ? -ENOENT : -EBADMSG;
+}
+
 // 1: open; 0: no segment there yet; -ENOENT: taken away since it was listed.
 static int segment_open(struct wal_reader *reader, const struct wal_segment_file *file, bool newest)
 {
@@ -85,6 +106,11 @@ static int segment_open(struct wal_reader *reader, const struct wal_segment_file
 	if (r < 0) {
 		snprintf(reader->why, sizeof(reader->why), "%s: %s", path, reader->walk.why);
 		r = unusable(reader, r, newest);
+	} else {
+		r = same_log(reader);
+		r = r < 0 ? r : 1;
+	}
+	if (r <= 0) {
 		wal_walk_close(&reader->walk);
 		close(reader->fd);
 		return r;

@@ -346,6 +346,29 @@ static void other_files_are_no_segments(void **state)
 	free(files);
 }
 
+static void a_segment_of_another_log_is_not_read(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_block_view view;
+	struct wal_reader *reader;
+
+	lb_segment(lb);
+	lb_block(lb, 10, WAL_FLAG_SEALED);
+	lb_eos(lb);
+	lb->log_id.bytes[0] ^= 1;
+	lb_segment(lb);
+	lb_block(lb, 10, WAL_FLAG_SEALED);
+	lb_end(lb);
+	assert_int_equal(wal_reader_open(&reader, lb->dir, 0,
+				 (struct wal_limit){.segment_first = UINT64_MAX}),
+		0);
+	assert_int_equal(wal_reader_next(reader, &view), 1);
+	assert_int_equal(wal_reader_next(reader, &view), -EBADMSG);
+	assert_non_null(strstr(wal_reader_why(reader), "take it away"));
+	assert_int_equal(wal_reader_next(reader, &view), -EBADMSG);
+	wal_reader_close(reader);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, lb_setup, lb_teardown)
@@ -363,6 +386,7 @@ int main(void)
 		TEST(rows_deleted_before_they_were_read_are_told_once),
 		TEST(a_segment_recycled_under_the_reader_is_noticed),
 		TEST(a_declared_gap_is_passed_without_a_word),
+		TEST(a_segment_of_another_log_is_not_read),
 		TEST(other_files_are_no_segments),
 	};
 
