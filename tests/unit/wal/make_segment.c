@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Writes a segment, with "lz4" a compressed one, that holds everything a reader may meet: blocks laid out for more rows than they
-// have and for exactly as many, an empty seal block in between and at the end, and, behind the
-// end-of-stream page, a stale block and noise.
+// Writes a segment, with "lz4" a compressed one, that holds everything a reader may meet: blocks
+// laid out for more rows than they have and for exactly as many, an empty seal block in between and
+// at the end, and, behind the end-of-stream page, a stale block and noise.
 #include "sample.h"
 #include "wal/pack.h"
 
