@@ -17,7 +17,7 @@
 #include <cmocka.h>
 
 #define AT 8192u
-#define SIZE (1u << 20)
+#define SIZE (12u << 20) // frames of several LZ4 blocks, too
 
 static struct wal_segment_header segment;
 static uint8_t schema[WAL_SCHEMA_BYTES];
@@ -124,7 +124,7 @@ static void assert_unpacks(struct packing *p)
 static void text_gets_shorter_and_unpacks_to_the_same(void **state)
 {
 	static const uint32_t shapes[][2] = {
-		{1500, 600}, {8000, 60}, {100, 600}, {20, 1000}, {1, 90000}};
+		{1500, 600}, {8000, 60}, {100, 600}, {20, 1000}, {1, 90000}, {16000, 600}};
 	struct packing *p = *state;
 
 	for (unsigned i = 0; i < sizeof(shapes) / sizeof(shapes[0]); i++) {
@@ -193,6 +193,35 @@ static void text_after_noise_is_found_within_sixteen_blocks(void **state)
 		blocks++;
 	assert_true(blocks <= 16);
 	assert_true(pack(p));
+}
+
+static void a_block_whose_samples_deceive_is_left_alone(void **state)
+{
+	struct packing *p = *state;
+	uint8_t *payload;
+
+	fill(p, 700, 1200, false);
+	payload = p->plain + p->fill.layout.payload;
+	memset(payload, 'a', 16u << 10);
+	memset(payload + p->fill.payload_bytes / 2, 'a', 16u << 10);
+	assert_false(pack(p));
+	assert_true(p->tried);
+	assert_true(p->meta.payload_bytes > 100000); // its payload was compressed, in vain
+}
+
+static void nothing_of_an_earlier_block_is_left_between_the_buffers(void **state)
+{
+	struct packing *p = *state;
+
+	fill(p, 201, 299, true);
+	memset(p->packed, 0xa5, SIZE);
+	assert_true(pack(p));
+	for (unsigned i = 0; i < WAL_COLUMNS; i++) {
+		uint32_t end = i + 1 < WAL_COLUMNS ? p->meta.at[i + 1] : p->meta.payload;
+
+		for (uint32_t at = p->meta.at[i] + p->meta.stored[i]; at < end; at++)
+			assert_int_equal(p->packed[at], 0);
+	}
 }
 
 static void no_byte_changed_is_read_wrongly(void **state)
@@ -423,6 +452,8 @@ int main(void)
 		T(a_block_of_one_page_is_not_tried),
 		T(noise_is_left_alone_and_soon_hardly_tried),
 		T(text_after_noise_is_found_within_sixteen_blocks),
+		T(a_block_whose_samples_deceive_is_left_alone),
+		T(nothing_of_an_earlier_block_is_left_between_the_buffers),
 		T(no_byte_changed_is_read_wrongly),
 		T(lengths_that_our_packing_never_has_are_refused),
 		T(more_rows_than_a_block_can_hold_are_refused),
