@@ -45,6 +45,8 @@ static void choose_options(void)
 	log->direct = sim_chance(700);
 	story.sync_io = sim_chance(200);
 	log->io = story.sync_io ? IO_SYNC : IO_AUTO;
+	log->compression = sim_chance(300) ? COMPRESSION_LZ4 : COMPRESSION_NONE;
+	log->compressed_partitions = CONFIG_ALL_PARTITIONS;
 }
 
 static void choose_pace(void)
