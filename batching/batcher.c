@@ -132,9 +132,11 @@ static void submit(struct batcher *b, bool seal)
 		.received_max = o->received[o->rows - 1],
 		.opened_at = b->opened_at,
 	};
+	uint64_t begin = clock_ticks();
 	uint32_t len;
 
 	block_finish(b->block, &b->layout, o, wal_next_seq(b->wal));
+	counter_add(&b->counters[BATCHER_close_cycles], clock_ticks() - begin);
 	len = wal_block_len(&b->layout, o->payload_bytes);
 	fill.layout = b->layout;
 	fill.seal = seal || seal_due(b, clock_ticks(), len);

@@ -32,6 +32,7 @@ struct event {
 #define BATCHER_COUNTERS(X) \
 	X(events_in, TOTAL, EV_IN, "events offered to the partition") \
 	X(events_open, GAUGE, EV_FLIGHT, "events in the open block") \
+	X(close_cycles, TOTAL, NONE, "TSC cycles of finishing the columns of full blocks") \
 	X(waits, TOTAL, NONE, "times that an append found every block in flight") \
 	X(clock_steps, TOTAL, NONE, "times that real time went back and received_at was held")
 

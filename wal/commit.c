@@ -142,6 +142,7 @@ static void start_flush(struct wal *wal)
 {
 	uint64_t to = wal->flush_to;
 	struct segment *s = NULL;
+	uint64_t begin;
 	int r;
 
 	for (; to < wal->tail; to++) {
@@ -153,7 +154,9 @@ static void start_flush(struct wal *wal)
 	}
 	if (!s)
 		return;
+	begin = clock_ticks();
 	r = wal->io->ops->flush(wal->io, s->fd, FLUSH_TAG);
+	wal_stage(wal, WAL_submit_cycles, begin);
 	if (r < 0) {
 		wal_fail(wal, r);
 		return;

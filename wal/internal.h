@@ -4,6 +4,7 @@
 // What the files of the writer share: wal.c (open, close, buffers), writer.c (the owner's side) and
 // keeper.c (the helper thread). Not for anyone outside wal/ but the tests.
 
+#include "common/clock.h"
 #include "common/counters.h"
 #include "wal/io.h"
 #include "wal/pack.h"
@@ -125,6 +126,15 @@ struct wal {
 static inline void wal_count(struct wal *wal, enum wal_counter counter, uint64_t n)
 {
 	counter_add(&wal->counters[counter], n);
+}
+
+// Adds what passed since 'begin'; returns the ticks now. A few looks at the clock a block.
+static inline uint64_t wal_stage(struct wal *wal, enum wal_counter stage, uint64_t begin)
+{
+	uint64_t now = clock_ticks();
+
+	wal_count(wal, stage, now - begin);
+	return now;
 }
 
 static inline bool wal_failed(const struct wal *wal)

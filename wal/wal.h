@@ -75,6 +75,9 @@ struct wal_state {
 	X(compressed_blocks, TOTAL, NONE, "blocks written compressed, because it paid") \
 	X(compressed_from_bytes, TOTAL, NONE, "bytes that these blocks would have taken") \
 	X(compressed_to_bytes, TOTAL, NONE, "bytes that these blocks took") \
+	X(compress_cycles, TOTAL, NONE, "TSC cycles of compressing blocks, tries included") \
+	X(checksum_cycles, TOTAL, NONE, "TSC cycles of header, trailer and CRC of blocks") \
+	X(submit_cycles, TOTAL, NONE, "TSC cycles of handing writes and flushes to the kernel") \
 	X(flushes, TOTAL, NONE, "flushes completed") \
 	X(batches_sealed, TOTAL, NONE, "batches sealed") \
 	X(segments_rotated, TOTAL, NONE, "segments begun after the first") \

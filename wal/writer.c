@@ -16,9 +16,11 @@ static bool fits(const struct wal *wal, const struct segment *s)
 int wal_start_write(struct wal *wal, const struct pending *p)
 {
 	bool dsync = wal->options.log.durability == DURABILITY_DSYNC;
+	uint64_t begin = clock_ticks();
 	int r = wal->io->ops->write(wal->io, p->segment->fd, p->buf + p->done, p->len - p->done,
 		p->offset + p->done, dsync, (uint64_t)(p - wal->queue));
 
+	wal_stage(wal, WAL_submit_cycles, begin);
 	if (r < 0)
 		return r;
 	wal->ops_in_flight++;
@@ -291,6 +293,7 @@ int wal_submit(struct wal *wal, struct wal_block *block, const struct wal_fill *
 		.rows = fill->rows,
 		.opened_at = fill->opened_at};
 	int r = wal_failed(wal) ? wal->state.failed : ensure_segment(wal);
+	uint64_t ticks;
 	bool packed;
 
 	if (r < 0) {
@@ -301,13 +304,17 @@ int wal_submit(struct wal *wal, struct wal_block *block, const struct wal_fill *
 	p.segment = wal->current;
 	p.offset = wal->current->offset;
 	p.len = wal_block_len(&f.layout, f.payload_bytes);
+	ticks = clock_ticks();
 	packed = wal->packer && pack(wal, block, &f, &p, &meta);
+	if (wal->packer)
+		ticks = wal_stage(wal, WAL_compress_cycles, ticks);
 	// A batch never spans two segments: the last block that fits seals it.
 	if (p.offset + p.len + wal->options.log.block_bytes + 2 * WAL_PAGE > wal->current->size)
 		f.seal = true;
 	info = block_info(wal, &f);
 	wal->prev_crc = packed ? block_close(p.buf, &meta, &info)
 			       : wal_block_close(block->mem, &f.layout, &info);
+	wal_stage(wal, WAL_checksum_cycles, ticks);
 
 	return submit_block(wal, &p, &f);
 }
