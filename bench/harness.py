@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 
 TREE = pathlib.Path(__file__).resolve().parent.parent
@@ -140,15 +141,16 @@ class Case:
                 self.row(f"{prefix}cpu_{who}_per_million", round(cpu[who] * 1e6 / events, 4),
                          "CPU s/M events")
 
-    def start(self, argv, netns=None, cpu=None, stdout=None):
+    def start(self, argv, netns=None, cpu=None, stdout=None, stderr=None, env=None):
         """Starts a process that doesn't outlive the case."""
         if cpu is not None:
             argv = ["taskset", "-c", str(cpu), *argv]
         if netns is not None:
             argv = ["ip", "netns", "exec", netns, *argv]
         say("  $ " + " ".join(argv))
-        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stdout, text=True,
-                                   start_new_session=True)
+        process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=stdout, stderr=stderr,
+                                   text=True, start_new_session=True,
+                                   env={**os.environ, **env} if env else None)
         self.undo.callback(stop, process, 5, signal.SIGKILL)
         return process
 
@@ -256,11 +258,15 @@ class Millraced:
 
     PORT = 5514
 
-    def __init__(self, case, device, cpu, log=None, netns=None, port=None, **more):
+    def __init__(self, case, device, cpu, log=None, netns=None, port=None, program=None, env=None,
+                 keep=False, **more):
+        """program, env: millraced built in another way, and its environment; keep: what is in the
+        data directory."""
         self.case = case
         self.data = case.dir / "data"
         self.socket = case.dir / "millraced.sock"
-        shutil.rmtree(self.data, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(self.data, ignore_errors=True)
         config = {
             "data": self.data, "socket": self.socket, "cpus": cpu,
             "ports": [{"name": "bench", "device": device, **(port or {})}],
@@ -270,8 +276,17 @@ class Millraced:
         config.update(more)
         path = case.dir / "millraced.yaml"
         path.write_text(yaml_text(config), encoding="utf-8")
-        self.process = case.start([MILLRACED, "--config", str(path)], netns=netns)
+        self.process = case.start([program or MILLRACED, "--config", str(path)], netns=netns,
+                                  stderr=subprocess.PIPE, env=env)
+        self.said = []
+        self.listener = threading.Thread(target=self._listen, daemon=True)
+        self.listener.start()
         self._wait_ready(30)
+
+    def _listen(self):
+        for line in self.process.stderr:
+            self.said.append(line.rstrip())
+            print(line, end="", file=sys.stderr, flush=True)
 
     @property
     def pid(self):
@@ -334,6 +349,7 @@ class Millraced:
 
     def stop(self):
         code = stop(self.process)
+        self.listener.join(5)
         if code != 0:
             raise BenchError(f"millraced ended with {code}")
 

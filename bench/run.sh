@@ -10,9 +10,16 @@ usage() {
 	cat <<-USAGE
 	usage: bench/run.sh [CASE…]
 
-	  line-rate-1g   1.488 M smallest frames/s over memif, durable, without loss
-	  capacity-600   600-byte events from a source that is never empty
-	  peers          the same events into millraced, rsyslog and a receiver by hand
+	  line-rate-1g      1.488 M smallest frames/s over memif, durable, without loss
+	  line-rate-10g     14.88 M smallest frames/s at the pace of a wire, durable, on one lcore
+	  capacity-600      600-byte events from a source that is never empty
+	  capacity-600-lz4  600 bytes of text on a disk held to 100 MB/s, compressed and not
+	  capacity-64       smallest frames in both modes; cycles of each stage
+	  null-disk         the same without a disk and without a source's cost
+	  latency           receive to durable at 1, 50 and 90 % load
+	  trickle           100 events/s, and none
+	  growth            partitions, size of the log, number of batches
+	  peers             the same events into millraced, rsyslog and a receiver by hand
 
 	Without a case: all. As root; whatever is made goes again but for bench/out.
 	MILLRACE_BENCH_SECONDS     length of each run, to try a case (default: its own)
@@ -33,7 +40,8 @@ build_release() {
 	if [ ! -f "$build/build.ninja" ]; then
 		meson setup --buildtype=release "$build" >/dev/null
 	fi
-	ninja -C "$build" all bench/rxonly bench/udp_writer >"$build/bench.log" || {
+	ninja -C "$build" all bench/make_log bench/millraced_null bench/millraced_pool bench/rxonly \
+		bench/udp_writer >"$build/bench.log" || {
 		tail -n 30 "$build/bench.log" >&2
 		exit 1
 	}

@@ -1,0 +1,169 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the cases share that take the receiver to a limit: sources, the disk's own figures, a window
+of counters, and rows of what a stage costs."""
+
+import json
+import os
+import pathlib
+import time
+
+from harness import BUILD, BenchError, CpuMeter, Millraced, say
+
+FRAMES = 10000
+MBUFS = 32767  # of a port, which keeps FRAMES of them for good
+
+# Enough segments that the log overwrites written ones after a few seconds, as it does in the long
+# run, and room for what is in flight.
+LOG = {"segment_size": "512MiB", "retain_size": "2GiB", "queue_depth": 16}
+RECYCLED = 3  # segments overwritten before it counts
+
+NULL_PORT = "net_null0,size=60"  # with millraced_pool: a frame of 64 bytes with its FCS
+POOL = str(BUILD / "bench/millraced_pool")
+NULL_DISK = str(BUILD / "bench/millraced_null")
+
+
+def make_capture(case, size, flows=64, run_id="00000600"):
+    """A file of FRAMES numbered events of that size; for pcap_port()."""
+    path = case.dir / f"events-{size}.pcap"
+    case.send(["--port", f"net_pcap0,tx_pcap={path}", "--no-huge", "--to",
+               f"10.9.0.1:{Millraced.PORT}", "--rate", "max", "--size", str(size), "--count",
+               str(FRAMES), "--flows", str(flows), "--id", run_id], 60)
+    return path
+
+
+def pcap_port(capture, queues=1):
+    """Each queue copies the frames of a preloaded file, again and again, and is never empty."""
+    return "net_pcap0," + f"rx_pcap={capture}," * queues + "infinite_rx=1"
+
+
+def hugepages_free():
+    for line in pathlib.Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("HugePages_Free:"):
+            return int(line.split()[1])
+    return 0
+
+
+def fio(case, duration, *more, depth=16, block="1M", size="2G"):
+    """Sequential writes over a file that is written already, as over a recycled segment; fio's job
+    and where its buffers were."""
+    memory = ["--iomem=mmaphuge", "--hugepage-size=2m"] if hugepages_free() > 2 * depth \
+        else ["--iomem=malloc"]
+    out = case.run(["fio", "--name=reference", f"--filename={case.dir}/fio.dat",
+                    f"--size={size}", "--rw=write", f"--bs={block}", "--ioengine=io_uring",
+                    "--direct=1", f"--iodepth={depth}", "--overwrite=1", "--time_based",
+                    f"--runtime={max(1, round(duration))}", "--output-format=json", *memory,
+                    *more], duration + 180)
+    return json.loads(out[out.index("{"):])["jobs"][0], memory[0].partition("=")[2]
+
+
+def disk_rate(case, duration):
+    """MB/s of the disk without flushes, 16 writes of 1 MiB in flight, from hugepages."""
+    job, memory = fio(case, duration)
+    return job["write"]["bw_bytes"] / 1e6, memory
+
+
+def quantile(buckets, q):
+    """Upper bound of the bucket in which the quantile lies; ns."""
+    whole = sum(buckets.values())
+    below = 0
+    for upper in sorted(buckets):
+        below += buckets[upper]
+        if below >= q * whole:
+            return upper
+    return 0
+
+
+def commit_buckets(receiver):
+    """All partitions' commit latencies: {upper bound in ns: blocks}."""
+    result = {}
+    for one in receiver.get("/api/v1/stats"):
+        if one["kind"] == "histogram" and one["name"] == "commit_latency_ns":
+            for upper, count in one["buckets"]:
+                result[upper] = result.get(upper, 0) + count
+    return result
+
+
+class Window:
+    """What a receiver did and used between two moments: counters by their differences."""
+
+    def __init__(self, receiver, duration):
+        cpu = CpuMeter(millraced=receiver.pid)
+        before, begin = receiver.counters(), time.monotonic()
+        blocks = commit_buckets(receiver)
+        time.sleep(duration)
+        after, self.elapsed = receiver.counters(), time.monotonic() - begin
+        self.commit = {upper: count - blocks.get(upper, 0)
+                       for upper, count in commit_buckets(receiver).items()}
+        self.cpu = cpu.read()
+        self.delta = {name: after[name] - before.get(name, 0) for name in after}
+        self.events = self.delta["partition.rows_durable"]
+
+    @property
+    def per_second(self):
+        return self.events / self.elapsed
+
+    @property
+    def megabytes(self):
+        """MB/s written to the log."""
+        return self.delta["partition.written_bytes"] / self.elapsed / 1e6
+
+    def cycles(self, name):
+        """An event; of what the receiving side does, a packet: in pipeline mode it may take more
+        than the ring behind it."""
+        packets = name in ("lcore.rx_cycles", "lcore.parse_cycles")
+        return self.delta[name] / max(self.delta["lcore.rx_packets"] if packets else self.events, 1)
+
+
+def warm_up(receiver, timeout=60):
+    """Until the log overwrites written segments."""
+    until = time.monotonic() + timeout
+    while receiver.counters()["partition.segments_recycled"] < RECYCLED:
+        if time.monotonic() > until:
+            say("  the log did not come round in time: fresh extents are measured, too")
+            return
+        time.sleep(0.25)
+
+
+def measure(case, device, cpu, duration, log=None, program=None, env=None, warm=warm_up, **more):
+    """A receiver under that load until it is stopped; its window."""
+    memory = {"mbufs": MBUFS} if device.startswith("net_pcap") else {}
+    receiver = Millraced(case, device, cpu, log={**LOG, **(log or {})}, memory=memory,
+                         program=program, env=env, **more)
+    warm(receiver)
+    window = Window(receiver, duration)
+    receiver.stop()
+    return window
+
+
+STAGES = [("rx", "lcore.rx_cycles"), ("parse", "lcore.parse_cycles"), ("free", "lcore.free_cycles"),
+          ("close", "partition.close_cycles"), ("compress", "partition.compress_cycles"),
+          ("crc", "partition.checksum_cycles"), ("submit", "partition.submit_cycles"),
+          ("wait", "lcore.wait_cycles")]
+
+
+def stage_rows(case, window, prefix=""):
+    """Cycles an event of each stage. Append is what is left of its stage when the blocks that were
+    closed on the way, and the waits, are taken off; other is polling, yields, clocks."""
+    used = {name: window.cycles(counter) for name, counter in STAGES}
+    inside = sum(used[name] for name in ("close", "compress", "crc", "submit", "wait"))
+    used["append"] = max(0.0, window.cycles("lcore.append_cycles") - inside)
+    busy = window.cycles("lcore.busy_cycles")
+    used["other"] = max(0.0, busy - sum(used.values()))
+    for name, value in used.items():
+        if value >= 0.05:
+            case.row(f"{prefix}cycles_{name}", value, "cycles/event")
+    case.row(f"{prefix}cycles_busy", busy, "cycles/event")
+
+
+def commit_rows(case, window, prefix="", quantiles=(0.5, 0.99)):
+    for q in quantiles:
+        text = f"{q * 100:g}".replace(".", "_")
+        case.row(f"{prefix}commit_p{text}", quantile(window.commit, q) / 1e6, "ms")
+
+
+def two_cpus():
+    """Both CPUs of the machine as millraced wants them."""
+    usable = sorted(os.sched_getaffinity(0))
+    if len(usable) < 2:
+        raise BenchError("needs two CPUs")
+    return f"{usable[0]},{usable[1]}"

@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""From receive to durable at 1, 50 and 90 % of what the disk and the lcore take, of 600-byte events,
+against a write and a flush of the disk by themselves.
+
+The time is that of a block's first event, which waits longest. Blocks are written 2 ms after it at
+latest, which is how long a sender would wait for its ack.
+"""
+
+import pathlib
+import sys
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+from capacity import (LOG, MBUFS, POOL, Window, commit_rows, fio, make_capture,  # noqa: E402
+                      measure, pcap_port, quantile)
+from harness import Millraced, cpus, main, seconds  # noqa: E402
+
+SIZE = 600
+COMMIT = {"commit_interval": "2ms"}
+LOADS = (1, 50, 90)
+QUANTILES = ("50.000000", "99.000000", "99.900000")
+GOAL = 4.0  # times the disk's own p99, at 50 %
+
+
+def disk_latency(case, duration):
+    """{quantile: ms} of one write of a block and the flush after it, one at a time."""
+    job, _ = fio(case, duration, "--fdatasync=1", depth=1)
+    write, sync = job["write"]["clat_ns"]["percentile"], job["sync"]["lat_ns"]["percentile"]
+    return {q: (write[q] + sync[q]) / 1e6 for q in QUANTILES}
+
+
+def paced(case, capture, cpu, rate, duration):
+    receiver = Millraced(case, pcap_port(capture), cpu, log={**LOG, **COMMIT},
+                         memory={"mbufs": MBUFS}, program=POOL, keep=True,
+                         env={"MILLRACE_BENCH_RATE": str(int(rate))})
+    time.sleep(3)
+    window = Window(receiver, duration)
+    receiver.stop()
+    return window
+
+
+def run(case):
+    duration = seconds(15)
+    receiver_cpu, _ = cpus()
+    capture = make_capture(case, SIZE)
+    disk = disk_latency(case, duration / 3)
+    most = measure(case, pcap_port(capture), receiver_cpu, duration / 3, log=COMMIT).per_second
+    case.row("capacity_per_second", most, "events/s")
+    for q in QUANTILES:
+        case.row(f"disk_write_and_flush_p{float(q):g}".replace(".", "_"), disk[q], "ms")
+    for load in LOADS:
+        window = paced(case, capture, receiver_cpu, most * load / 100, duration)
+        prefix = f"load_{load}_percent_"
+        case.row(f"{prefix}per_second", window.per_second, "events/s", most * load / 100)
+        commit_rows(case, window, prefix, (0.5, 0.999))
+        p99 = quantile(window.commit, 0.99) / 1e6
+        goal = GOAL * disk["99.000000"] if load == 50 else None
+        case.row(f"{prefix}commit_p99", p99, "ms", goal)
+        case.row(f"{prefix}cpu_millraced", 100 * window.cpu["millraced"] / window.elapsed, "%")
+
+
+sys.exit(main("latency", run))
