@@ -21,10 +21,15 @@ void wal_window_free(struct wal_window *window)
 	window->len = window->room = 0;
 }
 
+// No more than what may be read from the window's begin on.
 static int make_room(struct wal_window *window, size_t want)
 {
 	size_t room = (want + READ_AHEAD - 1) / READ_AHEAD * READ_AHEAD;
+	uint64_t left = window->limit > window->at ? window->limit - window->at : 0;
 	uint8_t *buf;
+
+	if (left < room)
+		room = (left / WAL_PAGE + 1) * WAL_PAGE;
 
 	if (room <= window->room)
 		return 0;
