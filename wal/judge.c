@@ -273,11 +273,14 @@ static int judge_segment(
 	ret->index = index;
 	ret->offset = segment->end;
 	ret->seq = segment->next_seq;
-	if (segment->stop == WAL_STEP_BAD) {
-		snprintf(ret->what, sizeof(ret->what), "%s", segment->why);
-		return 1;
+	if (segment->stop != WAL_STEP_BAD)
+		return 0;
+	snprintf(ret->what, sizeof(ret->what), "%s", segment->why);
+	if (segment->as_written) {
+		ret->state = LOG_DAMAGED;
+		snprintf(ret->proof, sizeof(ret->proof), "its CRC fits, so no crash tore it");
 	}
-	return 0;
+	return 1;
 }
 
 bool wal_survey_judge_closed(

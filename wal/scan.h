@@ -49,6 +49,7 @@ struct wal_walk {
 	bool sealed;       // the block before sealed its batch, or there is none
 	uint64_t blocks, rows, batches;
 	uint64_t durable_seq; // the highest that a good block named
+	bool as_written;      // WAL_STEP_BAD: of a block that is as its writer wrote it
 	bool has_end;         // the end-of-stream page holds 'end'
 	struct wal_segment_end end;
 	bool unpacks; // set by the caller: compressed blocks are unpacked, and judged by that too

@@ -186,6 +186,7 @@ static void walk_result(struct wal_segment *segment, const struct wal_walk *walk
 {
 	segment->walked = true;
 	segment->stop = (enum wal_step)stop;
+	segment->as_written = walk->as_written;
 	segment->end = walk->offset;
 	segment->end_seq = segment->next_seq = walk->next_seq;
 	segment->next_batch = walk->batch + (walk->blocks > 0);

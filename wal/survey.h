@@ -20,6 +20,7 @@ struct wal_segment {
 	bool walked;
 	bool gone;          // taken away by retention in the meantime
 	enum wal_step stop; // why the walk ended
+	bool as_written;    // at a block that is bad as it was written
 	uint64_t limit;     // no byte at or beyond may be judged
 	uint64_t end;       // behind the last good block
 	uint64_t end_seq;   // behind the last good row

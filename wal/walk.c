@@ -150,6 +150,7 @@ static int unpack(struct wal_walk *walk, struct wal_block_view *view)
 
 	if (r == -EBADMSG) {
 		snprintf(walk->why, sizeof(walk->why), "%s", view->why);
+		walk->as_written = true;
 		return WAL_STEP_BAD;
 	}
 	return r < 0 ? r : WAL_STEP_BLOCK;
@@ -159,6 +160,7 @@ int wal_walk_next(struct wal_walk *walk, struct wal_block_view *ret)
 {
 	int r = check_here(walk, ret);
 
+	walk->as_written = false;
 	if (r == WAL_STEP_BLOCK && !chain_fits(walk, ret->trailer))
 		r = WAL_STEP_BAD;
 	if (r == WAL_STEP_BLOCK && walk->unpacks)

@@ -308,6 +308,12 @@ static void a_block_that_does_not_unpack_is_found_by_verification_and_reader(voi
 	assert_int_equal(wal_reader_next(reader, &view), -EBADMSG);
 	assert_non_null(strstr(wal_reader_why(reader), "no LZ4 frame"));
 	wal_reader_close(reader);
+
+	// Nor is it a torn tail where no end proves it durable: a start does not cut it.
+	save(segment_path(f, path), bytes, len - WAL_PAGE);
+	report = verified(f);
+	assert_true(report.damaged);
+	assert_non_null(strstr(report.why, "no crash tore it"));
 	free(bytes);
 }
 
