@@ -61,6 +61,7 @@ const char *address_parse(const char *text, bool prefix, struct config_address *
 	char ip[INET6_ADDRSTRLEN];
 	uint64_t bits;
 
+	memset(ret, 0, sizeof(*ret)); // its padding too: configurations are compared by bytes
 	if (len >= sizeof(ip))
 		return "is no IPv4 or IPv6 address";
 	memcpy(ip, text, len);
