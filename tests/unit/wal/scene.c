@@ -451,19 +451,25 @@ static void check_recover(struct scene *scene, const struct scene_expect *expect
 	check_mended(scene, NULL, 0, expect->seq);
 }
 
+static const struct scene_file *file_named(const struct scene *scene, const char *name)
+{
+	unsigned i = 0;
+
+	while (i + 1 < scene->file_count && strcmp(scene->files[i].name, name) != 0)
+		i++;
+	holds(scene, strcmp(scene->files[i].name, name) == 0);
+	return &scene->files[i];
+}
+
 // The bytes that left the log lie in quarantine as they were.
 static void check_quarantine(struct scene *scene, const struct wal_repair_report *report)
 {
-	const struct scene_file *file = NULL;
+	const struct scene_file *file = file_named(scene, report->file);
 	char path[400];
 	uint8_t *kept;
 	size_t len;
 	int fd;
 
-	for (unsigned i = 0; i < scene->file_count; i++)
-		if (strcmp(scene->files[i].name, report->file) == 0)
-			file = &scene->files[i];
-	holds(scene, file != NULL);
 	if (report->quarantined_bytes == 0)
 		return;
 	len = file->len - report->offset;
