@@ -27,14 +27,21 @@ TREE = pathlib.Path(__file__).resolve().parent.parent
 SKIPPED = 77
 LOG_TAIL = 40
 LINE_MAX = 400
-SUITES = ["lint", "unit", "smoke", "fault"]
+SUITES = ["lint", "unit", "smoke", "fault", "fuzz"]
 
 BUILDS = {
     "test": ["-Dbuildtype=debugoptimized", "-Dwerror=true"],
     "asan": ["-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined"],
     "tsan": ["-Dbuildtype=debugoptimized", "-Db_sanitize=thread"],
     "clang": ["-Dbuildtype=debugoptimized", "-Dwerror=true"],
+    "fuzz": ["-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined",
+             "-Dc_args=-fsanitize=fuzzer-no-link"],
 }
+
+WITH_CLANG = ("clang", "fuzz")
+
+# Unit tests are not built by default; the fuzz build is for its own programs only.
+NINJA_TARGETS = {"fuzz": ["fuzz"]}
 
 # What the thread sanitizer can judge: threads of our own around our own atomics. It does not see
 # into DPDK and the kernel's rings, where it would report their ways of ordering as races.
@@ -107,14 +114,14 @@ class Builder:
     def make(self, build):
         directory = build_dir(build)
         log = directory / "runner-build.log"
-        env = dict(os.environ, CC="clang-14" if build == "clang" else "gcc")
+        env = dict(os.environ, CC="clang-14" if build in WITH_CLANG else "gcc")
         configure = ["meson", "setup", str(directory), "-Dtests=enabled", *BUILDS[build]]
         if (directory / "build.ninja").exists():
             configure.append("--reconfigure")
         if run_logged(configure, log, env) != 0:
             return log
-        # Unit tests are not built by default.
-        if run_logged(["ninja", "-C", str(directory), "all", "meson-test-prereq"], log, env) != 0:
+        targets = NINJA_TARGETS.get(build, ["all", "meson-test-prereq"])
+        if run_logged(["ninja", "-C", str(directory), *targets], log, env) != 0:
             return log
         return None
 
@@ -199,7 +206,7 @@ class Runner:
                 self.program(suite, name, path, head, build)
 
     def program(self, suite, name, path, head, build):
-        label = f"{suite}/{name}" if build in ("test", "none") else f"{suite}/{build}:{name}"
+        label = f"{suite}/{name}" if build in ("test", "none", suite) else f"{suite}/{build}:{name}"
         env = dict(os.environ, MILLRACE_TREE=str(TREE), MILLRACE_ALL="1" if self.run_all else "",
                    PYTHONPATH=str(TREE / "tests/lib"), PYTHONDONTWRITEBYTECODE="1")
         logs = TREE / "build-test"

@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # builds: none
-# timeout: 600
+# timeout: 900
 """Each protection named in tests/mutants is left out of a build, and the test named with it fails.
 
 Lines of tests/mutants: `mutant test`, the test being a unit test (wal/recover), the crash model
-(sim/crash) or a program (smoke/vlan, fault/kill). The latter are tried with --all only.
+(sim/crash), a fuzz target whose kept corpus must crash it (fuzz/segment), or a program (smoke/vlan,
+fault/kill). The last are tried with --all only.
 """
 
 import os
@@ -18,6 +19,8 @@ import time
 TREE = pathlib.Path(os.environ["MILLRACE_TREE"])
 RUN_ALL = bool(os.environ.get("MILLRACE_ALL"))
 BUILD = TREE / "build-mutant"
+FUZZ_BUILD = TREE / "build-mutant-fuzz"
+FUZZ_OPTIONS = ["-Db_sanitize=address,undefined", "-Dc_args=-fsanitize=fuzzer-no-link"]
 PROGRAM_SUITES = ("smoke", "fault")
 SIM_SEEDS = 2000
 
@@ -41,12 +44,13 @@ def run(*command, timeout=None, env=None):
                           timeout=timeout, env=env)
 
 
-def configure(mutant):
-    command = ["meson", "setup", BUILD, "-Dbuildtype=plain", "-Dtests=enabled",
-               f"-Dmutant={mutant}"]
-    if (BUILD / "build.ninja").exists():
+def configure(mutant, fuzz):
+    build, options = (FUZZ_BUILD, FUZZ_OPTIONS) if fuzz else (BUILD, [])
+    command = ["meson", "setup", build, "-Dbuildtype=plain", "-Dtests=enabled",
+               f"-Dmutant={mutant}", *options]
+    if (build / "build.ninja").exists():
         command.append("--reconfigure")
-    return run(*command)
+    return run(*command, env=dict(os.environ, CC="clang-14" if fuzz else "gcc"))
 
 
 def guards(mutant):
@@ -72,6 +76,16 @@ def sim_fails(test):
     return None if done.returncode == 1 else f"survived {SIM_SEEDS} seeds of {test}"
 
 
+def corpus_fails(test):
+    target = test.split("/")[1]
+    program = f"tests/fuzz/{target}_fuzz"
+    if run("ninja", "-C", FUZZ_BUILD, program).returncode != 0:
+        return "does not build"
+    done = run(FUZZ_BUILD / program, "-runs=0", f"-artifact_prefix={FUZZ_BUILD}/",
+               TREE / "tests/fuzz/corpus" / target, timeout=300)
+    return None if done.returncode != 0 else f"survived the corpus of {test}"
+
+
 def program_fails(test):
     if run("ninja", "-C", BUILD).returncode != 0:
         return "does not build"
@@ -86,13 +100,12 @@ def program_fails(test):
 def try_mutant(name, test):
     if not guards(name):
         return f"no source leaves anything out for MUTANT_{name.upper()}"
-    configured = configure(name)
+    suite = test.split("/")[0]
+    configured = configure(name, suite == "fuzz")
     if configured.returncode != 0:
         return f"does not configure: {configured.stdout[-1000:]}"
-    suite = test.split("/")[0]
-    if suite == "sim":
-        return sim_fails(test)
-    return program_fails(test) if suite in PROGRAM_SUITES else unit_fails(test)
+    judges = {"sim": sim_fails, "fuzz": corpus_fails, **dict.fromkeys(PROGRAM_SUITES, program_fails)}
+    return judges.get(suite, unit_fails)(test)
 
 
 def main():

@@ -12,11 +12,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static struct config config, back;
 static struct config_problems problems;
 
-static void expect(bool truth)
-{
-	if (!truth)
-		abort();
-}
+#define expect(truth) \
+	do { \
+		if (!(truth)) { \
+			fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #truth); \
+			abort(); \
+		} \
+	} while (0)
 
 static void check_round_trip(void)
 {
