@@ -283,13 +283,27 @@ static int judge_segment(
 	return 1;
 }
 
+// A segment with all its rows, which others follow, but without its end-of-stream page: readers of
+// Arrow run on into what lies behind. Recovery cuts such a file at its end and is content.
+static bool lacks_end(const struct wal_survey *survey, unsigned index, struct wal_judgement *ret)
+{
+	const struct wal_segment *segment = &survey->segments[index];
+	const struct wal_segment *next = &survey->segments[index + 1];
+
+	if (!survey->ends_due || segment->stop != WAL_STEP_NONE || index + 1 >= survey->count ||
+		!next->looked || next->header_error || next->header.first_seq != segment->next_seq)
+		return false;
+	snprintf(ret->what, sizeof(ret->what), "the segment ends here without its last page");
+	return true;
+}
+
 bool wal_survey_judge_closed(
 	const struct wal_survey *survey, unsigned index, struct wal_judgement *ret)
 {
 	const struct wal_segment *next = &survey->segments[index + 1];
 
 	*ret = (struct wal_judgement){0};
-	if (judge_segment(survey, index, index, ret))
+	if (judge_segment(survey, index, index, ret) || lacks_end(survey, index, ret))
 		return true;
 	return index + 1 < survey->count && next->looked && !next->header_error &&
 	       judge_begin(survey, index + 1, ret);
@@ -334,8 +348,17 @@ static int judge_all(
 		return 0;
 
 	for (unsigned i = first; i < survey->count; i++) {
-		if (!judge_segment(survey, i, first, ret))
+		int r;
+
+		if (!judge_segment(survey, i, first, ret)) {
+			r = lacks_end(survey, i, ret) ? judge_bad(survey, ahead, ret) : 0;
+			// Unless what follows knows it to be durable, it was in flight.
+			if (r < 0 || ret->state == LOG_DAMAGED)
+				return r;
+			*ret = (struct wal_judgement){
+				.index = ret->index, .offset = ret->offset, .seq = ret->seq};
 			continue;
+		}
 		if (ret->state != LOG_DAMAGED)
 			ret->state = LOG_TORN;
 		return judge_bad(survey, ahead, ret);

@@ -284,7 +284,7 @@ static int mend(const struct wal_survey *survey, const struct wal_judgement *jud
 
 int wal_repair(const char *dir, struct wal_repair_report *ret, char *why)
 {
-	struct wal_survey survey = {.dir = dir, .why = why, .unpacks = true};
+	struct wal_survey survey = {.dir = dir, .why = why, .ends_due = true, .unpacks = true};
 	struct wal_judgement judgement = {0};
 	int r;
 

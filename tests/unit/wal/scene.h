@@ -55,7 +55,8 @@ struct scene_expect {
 	enum scene_state state;
 	unsigned file;
 	uint64_t offset;
-	uint64_t seq; // that is missing there; whole: with which the log goes on
+	uint64_t seq;  // that is missing there; whole: with which the log goes on
+	uint64_t read; // up to where a reader gets beyond a place where no row is missing; 0: seq
 };
 
 // Begins a segment; the one before is closed as rotation does.

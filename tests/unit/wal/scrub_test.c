@@ -202,6 +202,18 @@ static void a_block_that_vanished_is_found_by_what_follows(void **state)
 	assert_non_null(strstr(text, "the segment ends here"));
 }
 
+static void an_end_that_vanished_is_found(void **state)
+{
+	struct fixture *f = *state;
+	char text[WAL_SCRUB_TEXT_BYTES];
+
+	lb_flip(&f->lb, f->names[1], f->lb.offset); // all are of the same length
+	start(f, WEEK);
+	wait_damaged(f, 1, text);
+	assert_non_null(strstr(text, f->names[1]));
+	assert_non_null(strstr(text, "without its last page"));
+}
+
 static void a_segment_of_another_log_is_found_before_any_round(void **state)
 {
 	struct fixture *f = *state;
@@ -305,6 +317,7 @@ int main(void)
 		TEST(a_round_begins_again_when_it_is_time),
 		TEST(a_flipped_bit_is_found_counted_and_kept),
 		TEST(a_block_that_vanished_is_found_by_what_follows),
+		TEST(an_end_that_vanished_is_found),
 		TEST(a_segment_of_another_log_is_found_before_any_round),
 		TEST(a_sector_that_cannot_be_read_is_damage_where_it_lies),
 		TEST(scrubbing_goes_on_where_it_was),

@@ -223,6 +223,52 @@ static void verification_ends_when_it_is_told_to(void **state)
 	assert_int_equal(calls, 2);
 }
 
+// Two segments; the marker at the end of the first is gone.
+static struct wal_verify_report verified_without_end(struct logbuilder *lb, bool known_durable)
+{
+	uint64_t end;
+	char name[40];
+
+	lb_segment(lb);
+	memcpy(name, lb->name, sizeof(name));
+	lb_block(lb, 10, WAL_FLAG_SEALED);
+	lb_eos(lb);
+	end = lb->last;
+	lb->durable_seq = lb->seq;
+	lb_segment(lb);
+	lb_block(lb, 10, WAL_FLAG_SEALED);
+	if (known_durable)
+		lb->durable_seq = lb->seq;
+	lb_block(lb, 10, WAL_FLAG_SEALED);
+	lb_flip(lb, name, end);
+	return verified(lb, no_limit);
+}
+
+static void a_segment_without_its_end_is_mended_without_losing_a_row(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_verify_report report = verified_without_end(lb, true);
+	struct wal_repair_report repair;
+	char why[512];
+
+	assert_true(report.damaged);
+	assert_int_equal(report.seq, 10);
+	assert_int_equal(wal_repair(lb->dir, &repair, why), 0);
+	assert_string_equal(repair.file, report.file);
+	assert_int_equal(repair.lost_from, repair.lost_to);
+	report = verified(lb, no_limit);
+	assert_false(report.damaged || report.torn);
+	assert_int_equal(report.rows, 30);
+}
+
+static void an_end_that_was_in_flight_is_not_missed(void **state)
+{
+	struct wal_verify_report report = verified_without_end(*state, false);
+
+	assert_false(report.damaged || report.torn);
+	assert_int_equal(report.rows, 30);
+}
+
 struct retention {
 	struct logbuilder *lb;
 	char (*names)[40];
@@ -301,6 +347,8 @@ int main(void)
 		TEST(rows_that_are_there_twice_are_damage),
 		TEST(a_torn_segment_in_front_of_a_later_start_is_damage),
 		TEST(verification_ends_when_it_is_told_to),
+		TEST(a_segment_without_its_end_is_mended_without_losing_a_row),
+		TEST(an_end_that_was_in_flight_is_not_missed),
 		TEST(a_segment_recycled_while_it_is_verified_is_no_damage),
 		TEST(a_segment_retired_before_its_turn_is_no_damage),
 		TEST(a_file_that_ends_within_a_page_is_read_to_its_end),
