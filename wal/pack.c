@@ -8,10 +8,11 @@
 
 #define LEAST_SAVED_PERCENT 10 // of a block's length on disk, or it is written as it is
 #define SAMPLES 2
-#define SAMPLE_BYTES (16u << 10)
-#define SAMPLE_ABOVE (4 * SAMPLES * SAMPLE_BYTES) // a smaller payload is tried whole
-#define MISSES_IN_A_ROW 4                         // after so many ...
-#define PAUSE_BLOCKS 15                           // ... only every 16th block is tried
+#define SAMPLE_SHARE 32 // of a payload is tried, but no more than
+#define SAMPLE_MOST (16u << 10)
+#define SAMPLE_ABOVE (128u << 10) // a smaller payload is tried whole
+#define MISSES_IN_A_ROW 4         // after so many ...
+#define PAUSE_BLOCKS 15           // ... only every 16th block is tried
 
 struct wal_packer {
 	LZ4F_cctx *lz4;
@@ -119,18 +120,20 @@ static bool pays(uint32_t before, uint64_t after)
 // Bytes of a payload as pieces of it let expect them; their frames go where the payload's will.
 static uint64_t expect(const struct packing *p, const uint8_t *payload, uint32_t len)
 {
-	uint32_t apart = len / SAMPLES;
+	uint32_t apart = len / SAMPLES, piece = apart / SAMPLE_SHARE;
 	uint64_t sum = 0;
 
 	if (len <= SAMPLE_ABOVE)
 		return 0;
+	if (piece > SAMPLE_MOST)
+		piece = SAMPLE_MOST;
 	for (unsigned i = 0; i < SAMPLES; i++) {
-		size_t n = frame(
-			p->lz4, p->to + p->at, p->room - p->at, payload + i * apart, SAMPLE_BYTES);
+		size_t n =
+			frame(p->lz4, p->to + p->at, p->room - p->at, payload + i * apart, piece);
 
-		sum += n == 0 || n > SAMPLE_BYTES ? SAMPLE_BYTES : n;
+		sum += n == 0 || n > piece ? piece : n;
 	}
-	return sum * len / (SAMPLES * SAMPLE_BYTES);
+	return sum * len / (SAMPLES * piece);
 }
 
 static bool pack(struct packing *p, const uint8_t *block, const struct wal_fill *fill,

@@ -81,7 +81,8 @@ static int copy_raw(int from, uint64_t offset, uint64_t end, int to)
 static int compose_schema(
 	const struct wal_survey *survey, const struct wal_found *first, uint8_t *page)
 {
-	struct wal_segment_info info = {.receiver = "", .listeners = "{}", .compression = "none"};
+	struct wal_segment_info info = {
+		.receiver = "", .listeners = "{}", .compression = "unknown"};
 
 	for (unsigned i = 0; i < survey->count; i++)
 		if (!survey->segments[i].header_error)
