@@ -16,6 +16,8 @@ from disk import FlakyDisk
 from rig import expect, expect_equal, printed_durable, sh, wait_until
 
 SLOW_MS = 1000
+SEED_THAT_LOSES_ALL = 3  # of what was not flushed
+IN_FLIGHT_MAX = 9 * (256 << 10) // 1000  # events of that size in the blocks that may be in flight
 
 
 def start(r, disk, **log):
@@ -93,18 +95,36 @@ def a_failed_dsync_write_fails_the_partition(r):
     a_failed_write(r, durability="dsync")
 
 
+def refuse_flushes(receiver, disk):
+    """Returns what was durable when the failure was found."""
+    disk.control("fail-flushes 1000000")
+    begin = int(partition(receiver)["durable_seq"])
+    durable = failed_for_good(receiver, ["Input/output error", "Read-only file system"])
+    expect(durable - begin <= IN_FLIGHT_MAX, f"{durable - begin} events became durable by refused "
+                                             "flushes")
+    return durable
+
+
 def a_failed_flush_fails_the_partition(r):
-    """What the flush was to make durable is then lost, as some disks do."""
+    """What the flush was to make durable is then lost, as by some disks."""
     disk = FlakyDisk(r).plug()
     source, receiver = start(r, disk)
-    disk.control("fail-flushes 1")
-    wait_until(lambda: disk.counters()["failed_flushes"] == 1, "a flush failed")
-    disk.control("cut 1")
-    durable = failed_for_good(receiver, ["Input/output error", "Read-only file system"])
+    durable = refuse_flushes(receiver, disk)
+    disk.control(f"cut {SEED_THAT_LOSES_ALL}")
     end_of_failed(receiver, durable)
     disk.unplug()
     disk.check_after_replay()
     disk.plug()
+    recovers(source, receiver, durable)
+
+
+def a_failed_flush_alone_fails_the_partition(r):
+    """No journal that fails, too, and no segment that ends before a hundred megabytes more."""
+    disk = FlakyDisk(r, mkfs_options=["-O", "^has_journal"]).plug()
+    source, receiver = start(r, disk, segment_size="96MiB", retain_size="0")
+    durable = refuse_flushes(receiver, disk)
+    end_of_failed(receiver, durable)
+    disk.control("fail-flushes 0")
     recovers(source, receiver, durable)
 
 
@@ -150,4 +170,4 @@ def a_slow_flush_delays_and_loses_nothing(r):
 
 rig.run(a_failed_write_fails_the_partition, a_failed_pwrite_fails_the_partition,
         a_failed_dsync_write_fails_the_partition, a_failed_flush_fails_the_partition,
-        a_file_system_turned_read_only, a_slow_flush_delays_and_loses_nothing)
+        a_failed_flush_alone_fails_the_partition, a_file_system_turned_read_only, a_slow_flush_delays_and_loses_nothing)
