@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -47,6 +48,17 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t offset)
 	return __real_pread64(fd, buf, len, offset);
 }
 
+static _Atomic bool disk_is_busy;
+
+bool __wrap_wal_disk_is_idle(int fd);
+
+bool __wrap_wal_disk_is_idle(int fd)
+{
+	(void)fd;
+	usleep(1000);
+	return !disk_is_busy;
+}
+
 // Segments of three blocks, all closed.
 static int setup(void **state)
 {
@@ -54,6 +66,7 @@ static int setup(void **state)
 
 	clock_init();
 	bad_sector = 0;
+	disk_is_busy = false;
 	lb_init(&f->lb);
 	for (unsigned i = 0; i < SEGMENTS; i++) {
 		f->lb.durable_seq = f->lb.seq;
@@ -86,19 +99,24 @@ static int teardown(void **state)
 	return 0;
 }
 
-static void start(struct fixture *f, uint64_t interval_ns)
+static void start_at(struct fixture *f, uint64_t interval_ns, uint64_t rate)
 {
 	struct wal_options options = {.dir = f->lb.dir,
 		.receiver = "test",
 		.listeners = "{}",
 		.lock_fd = -1,
 		.log = {.segment_bytes = 16 << 20, .block_bytes = 128 << 10, .queue_depth = 4}};
-	struct wal_scrub_options scrub = {.rate = 1ull << 40, .interval_ns = interval_ns};
+	struct wal_scrub_options scrub = {.rate = rate, .interval_ns = interval_ns};
 	struct wal_recovery report;
 	char why[512];
 
 	assert_int_equal(wal_open(&f->wal, &options, &report, why), 0);
 	assert_int_equal(wal_scrub_start(&f->scrub, &f->wal, 1, &scrub), 0);
+}
+
+static void start(struct fixture *f, uint64_t interval_ns)
+{
+	start_at(f, interval_ns, 1ull << 40);
 }
 
 static uint64_t counted(const struct fixture *f, enum wal_counter counter)
@@ -147,6 +165,28 @@ static void a_whole_log_is_read_once_a_round(void **state)
 	start(f, WEEK);
 	usleep(300000);
 	assert_int_equal(counted(f, WAL_scrubbed_segments), 0);
+}
+
+static void scrubbing_keeps_to_its_rate_and_waits_for_the_disk(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t rate = 100 << 10, bytes = (uint64_t)SEGMENTS * (f->lb.offset + WAL_SCHEMA_BYTES);
+	uint64_t begin = clock_ticks();
+
+	start_at(f, WEEK, rate);
+	wait_scrubbed(f, SEGMENTS);
+	// All but what was read since the last pause is paid for.
+	assert_true((double)clock_ticks_to_ns(clock_ticks() - begin) / 1e9 >
+		    ((double)bytes - (double)rate / 8 - (double)f->lb.offset) / (double)rate);
+	stop(f);
+
+	disk_is_busy = true;
+	lb_remove(&f->lb, SCRUB_PLACE_NAME);
+	start_at(f, WEEK, rate);
+	usleep(1000000);
+	assert_int_equal(counted(f, WAL_scrubbed_segments), 0);
+	disk_is_busy = false;
+	wait_scrubbed(f, SEGMENTS);
 }
 
 static void a_round_begins_again_when_it_is_time(void **state)
@@ -314,6 +354,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_whole_log_is_read_once_a_round),
+		TEST(scrubbing_keeps_to_its_rate_and_waits_for_the_disk),
 		TEST(a_round_begins_again_when_it_is_time),
 		TEST(a_flipped_bit_is_found_counted_and_kept),
 		TEST(a_block_that_vanished_is_found_by_what_follows),
