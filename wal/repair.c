@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #define COPY_BYTES (1u << 20)
+#define SECTOR 512u // what a disk writes as a whole
 
 static int write_all(int fd, const uint8_t *bytes, size_t len, uint64_t offset)
 {
@@ -193,7 +194,39 @@ static int quarantine(const struct wal_survey *survey, unsigned index, uint64_t 
 	return r;
 }
 
-// Ends a segment at 'offset' by a page that says where the log goes on.
+static int write_flushed(int fd, const uint8_t *bytes, size_t len, uint64_t offset)
+{
+	int r = write_all(fd, bytes, len, offset);
+
+	return r == 0 && fdatasync(fd) < 0 ? -errno : r;
+}
+
+// The end page over what is bad, so that it is all there as soon as any of it counts: the sector
+// with the marker last. With half a page behind a marker the damage would be forgotten, and what
+// was lost with it.
+static int write_end(int fd, const struct wal_segment_end *end)
+{
+	uint8_t page[WAL_PAGE];
+	int r;
+
+	wal_end_compose(page, end);
+	r = write_flushed(fd, page + SECTOR, WAL_PAGE - SECTOR, end->file_offset + SECTOR);
+	return r == 0 ? write_flushed(fd, page, SECTOR, end->file_offset) : r;
+}
+
+// Nothing but the end page knows which seqs were lost until the log goes on: so it stands there
+// twice, the second time where blocks may have been that told of the damage.
+static int write_copy(int fd, const struct wal_segment_end *end)
+{
+	struct wal_segment_end copy = *end;
+	uint8_t page[WAL_PAGE];
+
+	copy.file_offset += WAL_PAGE;
+	wal_end_compose(page, &copy);
+	return write_flushed(fd, page, WAL_PAGE, copy.file_offset);
+}
+
+// Ends a segment at 'offset' by pages that say where the log goes on.
 static int end_segment(const struct wal_survey *survey, unsigned index, uint64_t offset,
 	const struct wal_judgement *judgement)
 {
@@ -205,17 +238,15 @@ static int end_segment(const struct wal_survey *survey, unsigned index, uint64_t
 		.end_seq = segment->end_seq,
 		.next_seq = judgement->next_seq,
 		.next_batch = judgement->next_batch};
-	uint8_t page[WAL_PAGE];
 	int fd, r;
 
-	wal_end_compose(page, &end);
 	fd = wal_survey_file(survey, index, O_RDWR);
 	if (fd < 0)
 		return fd;
-	r = write_all(fd, page, WAL_PAGE, offset);
-	if (r == 0 && fdatasync(fd) < 0)
-		r = -errno;
-	if (r == 0 && ftruncate(fd, (off_t)(offset + WAL_PAGE)) < 0)
+	r = write_end(fd, &end);
+	if (r == 0)
+		r = write_copy(fd, &end);
+	if (r == 0 && ftruncate(fd, (off_t)(offset + 2 * WAL_PAGE)) < 0)
 		r = -errno;
 	if (r == 0 && fdatasync(fd) < 0)
 		r = -errno;

@@ -63,6 +63,17 @@ void wal_walk_close(struct wal_walk *walk)
 	wal_unpacked_free(&walk->unpacked);
 }
 
+// The signed end, or the copy that a repair writes behind it.
+static bool end_here(struct wal_walk *walk, uint64_t behind)
+{
+	uint64_t offset = walk->offset + behind;
+	const uint8_t *page;
+	size_t len;
+
+	return wal_window_get(&walk->window, offset, WAL_PAGE, &page, &len) == 0 &&
+	       len == WAL_PAGE && wal_end_parse(page, &walk->header, offset, &walk->end) == 0;
+}
+
 // Judges the bytes at the walk's place, as many of them as the block there claims.
 static int check_here(struct wal_walk *walk, struct wal_block_view *ret)
 {
@@ -90,8 +101,7 @@ static int check_here(struct wal_walk *walk, struct wal_block_view *ret)
 	case WAL_BLOCK_GOOD:
 		return WAL_STEP_BLOCK;
 	case WAL_BLOCK_EOS:
-		walk->has_end = len >= WAL_PAGE &&
-				wal_end_parse(bytes, &walk->header, walk->offset, &walk->end) == 0;
+		walk->has_end = end_here(walk, 0) || end_here(walk, WAL_PAGE);
 		return WAL_STEP_EOS;
 	case WAL_BLOCK_NONE:
 		snprintf(walk->why, sizeof(walk->why), "no block begins here");
