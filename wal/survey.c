@@ -264,7 +264,8 @@ int wal_survey_walk(struct wal_survey *survey, unsigned index)
 	posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	r = walk_file(survey, index, fd);
 	survey->walked_bytes += segment->walked ? segment->end : 0;
-	if (survey->direct)
+	// Had to go through the page cache after all: it is left as it was, or nearly.
+	if (survey->direct && !(fcntl(fd, F_GETFL) & O_DIRECT))
 		posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
 	close(fd);
 	return r;
