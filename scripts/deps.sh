@@ -22,7 +22,7 @@ test_packages=(
 	clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 	shellcheck codespell systemd man-db groff-base zsh
 	jq curl tcpdump iputils-ping iputils-arping e2fsprogs
-	libfuse3-dev fuse3 xfsprogs quota strace # disks that fail: tests/fault
+	libfuse3-dev fuse3 xfsprogs btrfs-progs strace # disks that fail: tests/fault
 )
 
 # To measure: what draws, and what is measured against.
