@@ -61,8 +61,10 @@ int file_replace(const char *dir, const char *name, const void *data, size_t len
 		rc = -errno;
 	if (rc != 0)
 		unlinkat(dir_fd, temp, 0);
+#ifndef MUTANT_FILE_NO_DIRECTORY_SYNC
 	else if (fsync(dir_fd) != 0)
 		rc = -errno;
+#endif
 	close(dir_fd);
 	return rc;
 }

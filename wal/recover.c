@@ -31,8 +31,10 @@ static int flush_segment(const struct wal_survey *survey, unsigned index, uint64
 	fd = wal_survey_file(survey, index, O_RDWR);
 	if (fd < 0)
 		return fd;
+#ifndef MUTANT_APPEND_IN_PLACE
 	if (size < survey->segments[index].file.size && ftruncate(fd, (off_t)size) < 0)
 		r = -errno;
+#endif
 #ifndef MUTANT_RECOVERY_NO_FLUSH
 	if (r == 0 && fdatasync(fd) < 0)
 		r = -errno;
@@ -88,7 +90,11 @@ static void report(const struct wal_survey *survey, const struct wal_judgement *
 	for (unsigned i = 0; i < survey->count; i++)
 		if (survey->segments[i].looked && !survey->segments[i].header_error &&
 			survey->segments[i].header.generation >= recovery->generation)
+#if defined(MUTANT_GENERATION_KEPT) || defined(MUTANT_APPEND_IN_PLACE)
+			recovery->generation = survey->segments[i].header.generation;
+#else
 			recovery->generation = survey->segments[i].header.generation + 1;
+#endif
 	recovery->next_seq = judgement->next_seq;
 	recovery->next_batch = judgement->next_batch;
 	recovery->verified_bytes = survey->walked_bytes;

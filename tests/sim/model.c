@@ -62,9 +62,9 @@ uint64_t model_durable(void)
 	return model.durable;
 }
 
-uint64_t model_kept_from(void)
+uint32_t model_life(uint64_t seq)
 {
-	return model.kept_from;
+	return seq < model.next ? model.life_of[seq] : 0;
 }
 
 uint64_t model_next(void)

@@ -29,8 +29,8 @@ void model_submitted(const struct wal *wal, uint64_t batch);
 // After each call of the owner: what is reported now, and whether it may be.
 void model_observe(const struct wal *wal);
 uint64_t model_durable(void);
-uint64_t model_kept_from(void); // retention may have taken everything below
-uint64_t model_next(void);      // behind the last row submitted
+uint64_t model_next(void);         // behind the last row submitted
+uint32_t model_life(uint64_t seq); // that it was submitted in; 0: not at all
 
 // After recovery: what it says, and what the directory holds.
 void model_recovered(const struct wal *wal, const struct wal_recovery *report);

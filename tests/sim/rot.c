@@ -24,7 +24,6 @@
 struct place {
 	int inode;
 	char file[FS_NAME];
-	uint32_t generation;
 	bool is_header, is_end;
 	uint64_t offset, len;
 	uint64_t first_seq, next_seq;
@@ -54,7 +53,6 @@ static void add_segment(const struct wal_segment_file *file)
 	snprintf(path, sizeof(path), SIM_LOG "/%s", file->name);
 	fd = open(path, O_RDONLY);
 	r = wal_walk_open(&walk, fd, UINT64_MAX, file->first_seq);
-	place.generation = walk.header.generation;
 	place.is_header = true;
 	place.len = WAL_SCHEMA_BYTES;
 	place.first_seq = place.next_seq = file->first_seq;
@@ -111,14 +109,19 @@ static struct place *choose(void)
 	return NULL;
 }
 
-// Whether something that is left says that the place was durable.
+static bool later_start(const struct place *header)
+{
+	return model_life(header->first_seq) > model_life(hit->first_seq);
+}
+
+// Whether something that is left says that the place was durable: so does a later start.
 static bool proven(void)
 {
 	for (const struct place *p = hit + 1; p < places + count; p++) {
 		bool same = p->inode == hit->inode;
 
 		if (p->durable_seq > hit->first_seq || (same && p->is_end) ||
-			p->generation > hit->generation || (hit->is_header && p->is_header))
+			(p->is_header && (hit->is_header || later_start(p))))
 			return true;
 	}
 	return false;
