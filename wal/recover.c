@@ -24,7 +24,8 @@ static int remove_file(const struct wal_survey *survey, unsigned index)
 
 // Everything that is kept must be on the disk before the writer calls any of it durable: after a
 // killed process it may be no further than a cache.
-static int flush_segment(const struct wal_survey *survey, unsigned index, uint64_t size)
+static int flush_segment(
+	const struct wal_survey *survey, unsigned index, uint64_t size, uint64_t durable)
 {
 	int fd, r = 0;
 
@@ -34,6 +35,12 @@ static int flush_segment(const struct wal_survey *survey, unsigned index, uint64
 #ifndef MUTANT_APPEND_IN_PLACE
 	if (size < survey->segments[index].file.size && ftruncate(fd, (off_t)size) < 0)
 		r = -errno;
+#endif
+#ifndef MUTANT_RECOVERY_NO_REWRITE
+	if (r == 0)
+		r = wal_rewrite(&survey->segments[index], fd, durable);
+#else
+	(void)durable;
 #endif
 #ifndef MUTANT_RECOVERY_NO_FLUSH
 	if (r == 0 && fdatasync(fd) < 0)
@@ -51,17 +58,29 @@ static uint64_t cut_at(const struct wal_segment *segment)
 	return segment->stop == WAL_STEP_EOS ? segment->file.size : segment->end;
 }
 
+// The highest seq below which blocks say all to be durable, of those that are kept.
+static uint64_t proven_seq(const struct wal_survey *survey, unsigned first, unsigned last)
+{
+	uint64_t seq = 0;
+
+	for (unsigned i = first; i <= last; i++)
+		if (survey->segments[i].durable_seq > seq)
+			seq = survey->segments[i].durable_seq;
+	return seq;
+}
+
 static int cut(
 	const struct wal_survey *survey, unsigned first, const struct wal_judgement *judgement)
 {
 	const struct wal_segment *last = &survey->segments[judgement->index];
 	unsigned count = survey->count + survey->unbegun;
+	uint64_t durable = proven_seq(survey, first, judgement->index);
 	int r = 0;
 
 	for (unsigned i = count; r == 0 && i > judgement->index + 1; i--)
 		r = remove_file(survey, i - 1);
 	for (unsigned i = first; r == 0 && i <= judgement->index; i++)
-		r = flush_segment(survey, i, cut_at(&survey->segments[i]));
+		r = flush_segment(survey, i, cut_at(&survey->segments[i]), durable);
 	if (r == 0 && last->blocks == 0 && !last->has_end)
 		r = remove_file(survey, judgement->index);
 	return r;

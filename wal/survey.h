@@ -95,5 +95,9 @@ int wal_survey_judge(
 bool wal_survey_judge_closed(
 	const struct wal_survey *survey, unsigned index, struct wal_judgement *ret);
 
+// Writes again, to a walked segment open for both, what no block says to be on the disk: all from
+// the block on that ends at or beyond seq 'durable'.
+int wal_rewrite(const struct wal_segment *segment, int fd, uint64_t durable);
+
 // Text for 'why' out of a judgement of damage.
 void wal_survey_explain(const struct wal_survey *survey, const struct wal_judgement *judgement);
