@@ -337,7 +337,7 @@ static int flush(int fd, const char *what)
 	bool good;
 
 	sim_point("%s %d", what, fd - FD_FIRST);
-	good = !sim_fault();
+	good = !sim_flush_fault();
 	fs_flush_end(f->inode, begun, good);
 	return good ? 0 : failed(EIO);
 }

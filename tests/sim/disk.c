@@ -84,7 +84,7 @@ static void complete(unsigned i)
 	if (f.op) {
 		result = end_write(&f);
 	} else {
-		result = sim_fault() ? -EIO : 0;
+		result = sim_flush_fault() ? -EIO : 0;
 		fs_flush_end(f.inode, f.begun, result == 0);
 	}
 	done[done_count++] = (struct wal_io_done){.tag = f.tag, .result = result};

@@ -386,10 +386,12 @@ void fs_write_tear(struct fs_op *op)
 		write_seen(op, done);
 }
 
-// Some part is on the disk, and what is not will never be.
+// Some part is on the disk, and what is not will never be; it may still be in the page cache.
 static void write_forget(const struct fs_op *op)
 {
 	write_survives(op, op->data, op->len, sim_below(1000));
+	if (sim_chance(500))
+		return;
 	memcpy(seen_bytes(op->inode) + op->offset, disk_bytes(op->inode) + op->offset, op->len);
 }
 

@@ -132,13 +132,23 @@ void sim_wait(void)
 		switch_to(&owner);
 }
 
-bool sim_fault(void)
+static bool strike(unsigned per_thousand)
 {
-	if (sim_is_calm() || !sim_chance(sim_pace.faults))
+	if (sim_is_calm() || !sim_chance(per_thousand))
 		return false;
 	sim_trace("a fault strikes");
 	faults++;
 	return true;
+}
+
+bool sim_fault(void)
+{
+	return strike(sim_pace.faults);
+}
+
+bool sim_flush_fault(void)
+{
+	return strike(sim_pace.faults + sim_pace.flush_faults);
 }
 
 static void owner_entry(void)

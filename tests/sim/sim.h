@@ -26,9 +26,10 @@ uint32_t sim_between(uint32_t low, uint32_t high);
 enum sim_end { SIM_RETURNED, SIM_CRASHED };
 
 struct sim_pace {
-	unsigned switches;  // per thousand calls, to the other fiber
-	unsigned faults;    // per thousand calls that may fail
-	unsigned completes; // per thousand, an operation in flight at a look at its completion
+	unsigned switches;     // per thousand calls, to the other fiber
+	unsigned faults;       // per thousand calls that may fail
+	unsigned flush_faults; // the same of flushes alone
+	unsigned completes;    // per thousand, an operation in flight at a look at its completion
 };
 extern struct sim_pace sim_pace;
 
@@ -42,8 +43,9 @@ bool sim_is_calm(void);
 uint64_t sim_calls(void);  // of this boot
 uint64_t sim_faults(void); // that struck in this boot
 void sim_point(const char *what, ...) __attribute__((format(printf, 1, 2)));
-void sim_wait(void);   // the running fiber has nothing to do until the other has gone on
-bool sim_fault(void);  // whether this call shall fail
+void sim_wait(void);  // the running fiber has nothing to do until the other has gone on
+bool sim_fault(void); // whether this call shall fail
+bool sim_flush_fault(void);
 int64_t sim_now(void); // ns
 void sim_pass(int64_t ns);
 

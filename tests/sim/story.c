@@ -56,6 +56,7 @@ static void choose_pace(void)
 	sim_pace.switches = switches[sim_below(4)];
 	sim_pace.completes = completes[sim_below(4)];
 	sim_pace.faults = sim_chance(300) ? sim_between(1, 20) : 0;
+	sim_pace.flush_faults = sim_chance(100) ? 150 : 0;
 }
 
 static void look(struct wal *wal)
@@ -190,7 +191,7 @@ static void boot(void)
 
 	choose_pace();
 	if (story.probe)
-		sim_pace.faults = 0;
+		sim_pace.faults = sim_pace.flush_faults = 0;
 	story.steps = story.probe ? 0 : sim_between(5, sim_chance(200) ? 500 : 150);
 	story.stop = story.probe || sim_chance(250);
 	story.opened = false;
@@ -202,7 +203,9 @@ static void boot(void)
 		sim_violated("a start is refused: %s", strerror(-story.error));
 	sim_trace("%s", killed ? "killed" : "ended");
 	fs_kill();
-	if (sim_chance(700)) {
+	// After a flush that failed rather not: what the page cache still holds is told by a
+	// restart.
+	if (sim_chance(sim_pace.flush_faults ? 300 : 700)) {
 		sim_trace("power cut");
 		fs_power_cut();
 	}
