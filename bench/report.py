@@ -115,6 +115,48 @@ unset arrow 1
 """ if rows else ""
 
 
+STAGES = ("rx", "parse", "append", "close", "compress", "crc", "submit", "free", "wait", "other")
+
+
+def stage_series(rows):
+    """{case and what of it: {stage: cycles an event}}, but for those that are far above the rest:
+    they would hide it."""
+    series = {}
+    for row in rows:
+        match = re.fullmatch(r"(.*)cycles_(" + "|".join(STAGES) + ")", row["metric"])
+        if match:
+            name = f"{row['case']} {match[1].replace('_', ' ')}".strip()
+            series.setdefault(name, {})[match[2]] = row["value"]
+    return {name: stages for name, stages in series.items() if sum(stages.values()) < 1000}
+
+
+def plot_stages(series):
+    if not series:
+        return ""
+    data = "\n".join(f'"{name}" ' + " ".join(str(stages.get(stage, 0)) for stage in STAGES)
+                     for name, stages in series.items())
+    plots = ", ".join(f'{"$stages" if i == 0 else chr(39) * 2} using {i + 2}'
+                      f'{":xtic(1)" if i == 0 else ""} title "{stage}"'
+                      for i, stage in enumerate(STAGES))
+    return f"""
+$stages << END
+{data}
+END
+set title "TSC cycles an event, by stage"
+set style data histogram
+set style histogram rowstacked
+set style fill solid 0.7
+set boxwidth 0.7
+set xtics rotate by -20 noenhanced
+set yrange [0:*]
+set key outside right invert
+plot {plots}
+set style histogram clustered
+set key default
+set boxwidth
+"""
+
+
 def plot_kept(series):
     if not series:
         return ""
@@ -140,7 +182,8 @@ def draw(rows):
     if shutil.which("gnuplot") is None:
         print("gnuplot is not installed: no plot", file=sys.stderr)
         return
-    parts = [part for part in (plot_ratios(rows), plot_kept(kept_series(rows))) if part]
+    parts = [part for part in (plot_ratios(rows), plot_stages(stage_series(rows)),
+                               plot_kept(kept_series(rows))) if part]
     for terminal, suffix in (("svg size 1000,{h} background 'white'", "svg"),
                              ("pngcairo size 1000,{h}", "png")):
         script = (f"set terminal {terminal.format(h=520 * len(parts))}\n"
