@@ -143,6 +143,18 @@ static int closed(void **state)
 	return 0;
 }
 
+static int restarted(void **state)
+{
+	struct scene *scene = malloc(sizeof(*scene));
+
+	assert_non_null(scene);
+	*state = scene;
+	scene_init(scene);
+	scene->restarts = true;
+	scene_fill(scene, open_rows, false);
+	return 0;
+}
+
 static void an_unbroken_log_is_whole(void **state)
 {
 	struct scene *scene = *state;
@@ -226,15 +238,19 @@ int main(void)
 {
 #define OPEN(name) cmocka_unit_test_setup_teardown(name, open_tail, scene_teardown)
 #define CLOSED(name) cmocka_unit_test_setup_teardown(name, closed, scene_teardown)
+#define RESTARTED(name) cmocka_unit_test_setup_teardown(name, restarted, scene_teardown)
 	const struct CMUnitTest tests[] = {
 		OPEN(an_unbroken_log_is_whole),
 		CLOSED(an_unbroken_log_is_whole),
+		RESTARTED(an_unbroken_log_is_whole),
 		OPEN(every_field_of_a_trailer_matters),
 		CLOSED(every_field_of_a_trailer_matters),
+		RESTARTED(every_field_of_a_trailer_matters),
 		OPEN(every_word_of_a_blocks_header_matters),
 		CLOSED(every_word_of_a_blocks_header_matters),
 		OPEN(every_field_of_a_segments_header_matters),
 		CLOSED(every_field_of_a_segments_header_matters),
+		RESTARTED(every_field_of_a_segments_header_matters),
 		OPEN(every_word_of_a_schema_message_matters),
 		CLOSED(a_flip_in_the_end_page_changes_no_row),
 	};

@@ -35,8 +35,12 @@ void scene_segment(struct scene *scene)
 {
 	struct logbuilder *lb = &scene->lb;
 
-	if (scene->file_count > 0)
+	if (scene->file_count > 0 && scene->restarts) {
+		lb_truncate(lb, lb->name, lb->offset);
+		lb->generation++;
+	} else if (scene->file_count > 0) {
 		lb_eos(lb);
+	}
 	lb_segment(lb);
 	memcpy(scene->files[scene->file_count++].name, lb->name, sizeof(lb->name));
 	assert_in_range(scene->file_count, 1, SCENE_FILES);
@@ -94,6 +98,8 @@ static void take_in(struct scene *scene, struct scene_file *file)
 	int fd;
 
 	file->len = file->end + WAL_PAGE + BEHIND;
+	if (lb_size(&scene->lb, file->name) == file->end)
+		file->len = file->end; // cut by recovery
 	file->whole = calloc(1, file->len);
 	file->bytes = malloc(file->len);
 	assert_non_null(file->whole);
@@ -306,7 +312,7 @@ struct scene_expect scene_bad_at(const struct scene *scene, unsigned number)
 		if (same(scene, block, 0, block->len) && block->durable_seq > bad->seq)
 			ret.state = SCENE_DAMAGED;
 	}
-	if (scene->signed_end)
+	if (scene->signed_end || (scene->restarts && bad->file + 1 < scene->file_count))
 		ret.state = SCENE_DAMAGED;
 	return ret;
 }

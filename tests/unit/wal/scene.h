@@ -44,6 +44,7 @@ struct scene {
 	unsigned block_count;
 	bool signed_end; // the newest segment was closed by a stop
 	bool boast;      // every block knows all before it to be durable
+	bool restarts;   // every segment is of a later start, the one before cut by recovery
 	uint64_t seqs;   // rows in the log
 	uint64_t truth[SCENE_ROWS];
 	char what[160]; // being tried, for messages
@@ -59,7 +60,7 @@ struct scene_expect {
 	uint64_t read; // up to where a reader gets beyond a place where no row is missing; 0: seq
 };
 
-// Begins a segment; the one before is closed as rotation does.
+// Begins a segment; the one before is closed as rotation, or cut as recovery does.
 void scene_segment(struct scene *scene);
 // Adds a block that knows all before the block before it to be durable; no rows: it seals.
 void scene_add(struct scene *scene, uint32_t rows, uint32_t flags);
@@ -69,7 +70,7 @@ uint64_t scene_payload_at(const struct scene *scene);
 // Closes the newest segment (as a stop does) or leaves it open, and takes it all in.
 void scene_finish(struct scene *scene, bool signed_end);
 
-// An empty log, of which a test may change 'lb' and 'boast'.
+// An empty log, of which a test may change 'lb', 'boast' and 'restarts'.
 void scene_init(struct scene *scene);
 // Three segments of four blocks with these rows; a block of none seals.
 void scene_fill(struct scene *scene, const uint32_t rows[4], bool signed_end);
