@@ -170,4 +170,5 @@ def a_slow_flush_delays_and_loses_nothing(r):
 
 rig.run(a_failed_write_fails_the_partition, a_failed_pwrite_fails_the_partition,
         a_failed_dsync_write_fails_the_partition, a_failed_flush_fails_the_partition,
-        a_failed_flush_alone_fails_the_partition, a_file_system_turned_read_only, a_slow_flush_delays_and_loses_nothing)
+        a_failed_flush_alone_fails_the_partition, a_file_system_turned_read_only,
+        a_slow_flush_delays_and_loses_nothing)

@@ -4,11 +4,11 @@
 """Killed at the very moment of each system call by which files change.
 
 strace kills millraced when one of its threads enters a call for the Nth time, or holds every such
-call for a while, so that a kill at a random moment meets it while the other threads go on: before a spare is
-allocated, zeroed, synced, before a segment gets its name or a retired one the spare's, between
-the name and the directory's sync, before recovery truncates, before a state file is replaced.
-Segments rotate many times a second. In half of the cases the power fails at that moment, too
-(tests/fault/flaky_disk). After each, the next start must go on with all that was printed as
+call for a while, so that a kill at a random moment meets it while the other threads go on: before
+a spare is allocated, zeroed, synced, before a segment gets its name or a retired one the spare's,
+between the name and the directory's sync, before recovery truncates, before a state file is
+replaced. Segments rotate many times a second. In half of the cases the power fails at that moment,
+too (tests/fault/flaky_disk). After each, the next start must go on with all that was printed as
 durable, and leave no file that is not documented. Needs root (mounts, loop devices).
 
 MILLRACE_SEED=SEED repeats the choices made here.
@@ -40,12 +40,12 @@ WAIT_S = 3.0
 class Campaign:
     def __init__(self, r):
         self.disk = FlakyDisk(r).plug()
-        self.source = endless.Endless(r)
-        self.receiver = self.source.receiver(
+        source = endless.Endless(r)
+        self.receiver = source.receiver(
             r, data=self.disk.dir / "log",
             log={"retain_size": "48MiB", "scrub_interval": "1s", "scrub_rate": "4GiB"})
         self.trace = r.home / "trace"
-        self.durable = self.log_read = 0
+        self.witness = endless.Witness(source, self.receiver)
         self.killed = collections.Counter()
 
     def case(self, call, number, power_cut, seed):
@@ -61,19 +61,19 @@ class Campaign:
             self.disk.control(f"cut {seed}")
         if receiver.running():
             receiver.kill()
-        self.look_at_output()
+        self.witness.look()
         if power_cut:
             self.disk.unplug()
             self.disk.check_after_replay()
             self.disk.plug()
         self.killed[call] += hit
         print(f"{call} {number or 'held'}{', power cut' if power_cut else ''}: "
-              f"{'killed' if hit else 'not reached'}, durable {self.durable}", flush=True)
-        self.recover()
+              f"{'killed' if hit else 'not reached'}, durable {self.witness.durable}", flush=True)
+        self.survived()
 
     def held(self, call, dice):
         """Kills at a random moment, most likely while a call is held."""
-        wait_until(lambda: printed_durable(self.receiver).get(0, 0) > self.durable,
+        wait_until(lambda: printed_durable(self.receiver).get(0, 0) > self.witness.durable,
                    "something became durable", 30)
         time.sleep(dice.uniform(0, 1))  # the random moment itself
         self.receiver.kill()
@@ -89,26 +89,11 @@ class Campaign:
             self.receiver.process.wait(20)
         return self.receiver.process.returncode == -9
 
-    def look_at_output(self):
-        """What is durable now; and what was before must have been there at each start since."""
-        said = self.receiver.log()[self.log_read:]
-        self.log_read += len(said)
-        for seq in re.findall(r"goes on at seq (\d+),", said):
-            expect(int(seq) >= self.durable, f"goes on at seq {seq}, but {self.durable} was durable")
-        expect(self.durable == 0 or "new log" not in said, "began a new log")
-        self.durable = printed_durable(self.receiver).get(0, self.durable)
-
-    def recover(self):
-        """A start without events; then the log, and the names in its directory."""
-        port = self.receiver.config["ports"][0]
-        port["device"], device = "net_null0,no-rx=1", port["device"]
-        self.receiver.wrapper = []
-        self.receiver.start().stop()
-        port["device"] = device
-        self.look_at_output()
+    def survived(self):
+        """Recovers, and looks at the log and at the names in its directory."""
+        self.witness.recover()
         partition = self.receiver.data / "0"
         sh(MILLRACE, "log", "verify", partition)
-        self.source.check(partition, self.durable)
         stray = [p.name for p in partition.iterdir() if not DOCUMENTED.fullmatch(p.name)]
         expect(not stray, f"files left behind: {stray}")
         expect(sorted(p.name for p in self.receiver.data.iterdir()) == ["0", "lock"],
@@ -117,7 +102,8 @@ class Campaign:
 
 def numbers(last, dice):
     above = range(FIRST + 1, last + 1)
-    return [*[0] * HELD, *range(1, min(FIRST, last) + 1), *dice.sample(above, min(RANDOM, len(above)))]
+    return [*[0] * HELD, *range(1, min(FIRST, last) + 1),
+            *dice.sample(above, min(RANDOM, len(above)))]
 
 
 def a_kill_at_any_system_call_loses_nothing(r):
@@ -132,7 +118,7 @@ def a_kill_at_any_system_call_loses_nothing(r):
             run.case(call, number, dice.random() < 0.5, dice.randrange(1 << 32))
         except AssertionError as failed:
             raise AssertionError(f"{call} {number}, seed {seed}: {failed}") from None
-    print(f"{len(cases)} cases, killed at {dict(run.killed)}, durable {run.durable}")
+    print(f"{len(cases)} cases, killed at {dict(run.killed)}, durable {run.witness.durable}")
     never = [call for call in CALLS if not run.killed[call]]
     expect(not never, f"never reached: {never}")
 

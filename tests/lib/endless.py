@@ -6,11 +6,13 @@ start, and waits when it isn't polled. So what stands in the log is known to the
 of millraced, row after row, the events from the first on.
 """
 
+import re
+
 import logread
 import pyarrow
 import pyarrow.compute
 import pyarrow.ipc
-from rig import MILLRACE, PORT, RECEIVER4, expect, expect_equal, sh
+from rig import MILLRACE, PORT, RECEIVER4, expect, expect_equal, printed_durable, sh
 
 FRAMES = 8192
 RUN_ID = "0badcafe"
@@ -75,7 +77,40 @@ class Endless:
                f"{path}: seqs from {at} have a gap")
         numbers = pyarrow.array([(event + i) % FRAMES for i in range(len(seqs))])
         expect(payloads.equals(self.events.take(numbers)),
-               f"{path}: {len(seqs)} events from seq {at} are not those sent, from {event % FRAMES}")
+               f"{path}: {len(seqs)} events from seq {at} are not those sent from "
+               f"{event % FRAMES} on")
+
+
+class Witness:
+    """Holds a receiver of the endless source to what it printed as durable, from start to start."""
+
+    def __init__(self, source, receiver):
+        self.source, self.receiver = source, receiver
+        self.durable = 0  # as printed so far
+        self.log_read = 0
+        self.events = 0
+
+    def look(self):
+        """After a run: where it went on, and what is durable now."""
+        said = self.receiver.log()[self.log_read:]
+        self.log_read += len(said)
+        for seq in re.findall(r"goes on at seq (\d+),", said):
+            expect(int(seq) >= self.durable,
+                   f"goes on at seq {seq}, but {self.durable} was durable")
+        expect(self.durable == 0 or "new log" not in said, "began a new log")
+        self.durable = printed_durable(self.receiver).get(0, self.durable)
+        return self.durable
+
+    def recover(self):
+        """A start without events recovers the log, every row of which is then read."""
+        port = self.receiver.config["ports"][0]
+        wrapper, self.receiver.wrapper = self.receiver.wrapper, []
+        port["device"], device = "net_null0,no-rx=1", port["device"]
+        self.receiver.start().stop()
+        port["device"], self.receiver.wrapper = device, wrapper
+        self.look()
+        first, end = self.source.check(self.receiver.data / "0", self.durable)
+        self.events += end - first
 
 
 def read_segment(path):
