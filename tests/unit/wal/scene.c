@@ -52,7 +52,9 @@ static struct scene_block *begin_block(struct scene *scene, uint32_t rows)
 	struct logbuilder *lb = &scene->lb;
 
 	assert_in_range(scene->block_count, 0, SCENE_BLOCKS - 1);
-	lb->durable_seq = scene->boast ? lb->seq : scene->block_count > 0 ? block[-1].seq : 0;
+	lb->durable_seq = scene->boast                                 ? lb->seq
+			  : scene->restarts || scene->block_count == 0 ? 0
+								       : block[-1].seq;
 	*block = (struct scene_block){.file = scene->file_count - 1,
 		.seq = lb->seq,
 		.rows = rows,

@@ -62,7 +62,8 @@ struct scene_expect {
 
 // Begins a segment; the one before is closed as rotation, or cut as recovery does.
 void scene_segment(struct scene *scene);
-// Adds a block that knows all before the block before it to be durable; no rows: it seals.
+// Adds a block that knows, unless said otherwise, all before the block before it to be durable; no
+// rows: it seals.
 void scene_add(struct scene *scene, uint32_t rows, uint32_t flags);
 // Adds a block of one row whose payload, 'len' bytes, begins at a page of the file, namely at...
 void scene_add_with(struct scene *scene, const void *payload, uint32_t len);
