@@ -1,48 +1,26 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-// The system calls of the code under test. Paths below /sim and descriptors from FD_FIRST on are
-// simulated; every other call goes where it always goes.
+// The system calls of the code under test on open files. Paths below /sim and descriptors from
+// FD_FIRST on are simulated; every other call goes where it always goes.
+
+#include "calls.h"
 
 #include "fs.h"
 #include "sim.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define FD_FIRST 1000000
 #define FDS 64
-#define SPACE_RESERVED (16u << 20)
 
-enum { FD_FREE, FD_FILE, FD_EVENT };
-
-static struct open_file {
-	int kind;
-	int inode;
-	int flags;
-	uint64_t at;
-} files[FDS];
-
-static struct sim_dir {
-	int fd;
-	unsigned next;
-	struct dirent64 entry;
-} dirs[4];
+static struct open_file files[FDS];
 
 static bool has_direct;
-static bool disk_full;
 static uint64_t event_count;
-
-#define REAL(type, name, ...) \
-	type __real_##name(__VA_ARGS__); \
-	type __wrap_##name(__VA_ARGS__)
 
 REAL(int, open64, const char *path, int flags, ...);
 REAL(int, openat64, int dir, const char *path, int flags, ...);
@@ -57,29 +35,10 @@ REAL(int, fdatasync, int fd);
 REAL(int, ftruncate64, int fd, off_t size);
 REAL(int, posix_fallocate64, int fd, off_t offset, off_t len);
 REAL(int, posix_fadvise64, int fd, off_t offset, off_t len, int advice);
-REAL(int, rename, const char *from, const char *to);
-REAL(int, renameat, int from_dir, const char *from, int to_dir, const char *to);
-REAL(int, unlink, const char *path);
-REAL(int, unlinkat, int dir, const char *path, int flags);
-REAL(int, mkdir, const char *path, mode_t mode);
-REAL(int, stat64, const char *path, struct stat *st);
-REAL(int, fstat64, int fd, struct stat *st);
-REAL(int, fstatat64, int dir, const char *path, struct stat *st, int flags);
-REAL(int, fstatvfs64, int fd, struct statvfs *fs);
-REAL(DIR *, opendir, const char *path);
-REAL(struct dirent64 *, readdir64, DIR *dir);
-REAL(int, closedir, DIR *dir);
-REAL(int, dirfd, DIR *dir);
 REAL(int, eventfd, unsigned count, int flags);
 REAL(int, poll, struct pollfd *fds, nfds_t n, int timeout);
 
-static int failed(int error)
-{
-	errno = error;
-	return -1;
-}
-
-static struct open_file *file_of(int fd)
+struct open_file *calls_file(int fd)
 {
 	if (fd < FD_FIRST || fd >= FD_FIRST + FDS)
 		return NULL;
@@ -91,7 +50,7 @@ static struct open_file *file_of(int fd)
 void calls_reset(bool direct)
 {
 	memset(files, 0, sizeof(files));
-	memset(dirs, 0, sizeof(dirs));
+	paths_reset();
 	has_direct = direct;
 	event_count = 0;
 }
@@ -107,22 +66,17 @@ unsigned calls_open(void)
 
 int calls_inode(int fd)
 {
-	const struct open_file *f = file_of(fd);
+	const struct open_file *f = calls_file(fd);
 
 	return f ? f->inode : -1;
 }
 
-void calls_disk_full(bool full)
-{
-	disk_full = full;
-}
-
-static int fd_new(int kind, int inode, int flags)
+int calls_fd(enum fd_kind kind, int inode)
 {
 	for (int i = 0; i < FDS; i++) {
 		if (files[i].kind != FD_FREE)
 			continue;
-		files[i] = (struct open_file){.kind = kind, .inode = inode, .flags = flags};
+		files[i] = (struct open_file){.kind = kind, .inode = inode};
 		if (kind == FD_FILE)
 			fs_hold(inode, 1);
 		return FD_FIRST + i;
@@ -130,48 +84,11 @@ static int fd_new(int kind, int inode, int flags)
 	sim_violated("more than %d descriptors are open", FDS);
 }
 
-// --- paths
-
-static bool simulated(const char *path)
-{
-	return strncmp(path, SIM_ROOT, strlen(SIM_ROOT)) == 0;
-}
-
-// The directory's inode and the last part of the path; NULL: there is no such directory.
-static const char *path_split(const char *path, int *ret_dir)
-{
-	const char *last = strrchr(path, '/');
-	char parent[FS_NAME];
-
-	*ret_dir = 0;
-	if (strcmp(path, SIM_ROOT) == 0)
-		return ".";
-	if ((size_t)(last - path) == strlen(SIM_ROOT))
-		return last + 1;
-	snprintf(parent, sizeof(parent), "%.*s", (int)(last - path - strlen(SIM_ROOT) - 1),
-		path + strlen(SIM_ROOT) + 1);
-	*ret_dir = fs_find(0, parent);
-	return *ret_dir < 0 ? NULL : last + 1;
-}
-
-static int find_at(int dir, const char *name)
-{
-	return strcmp(name, ".") == 0 ? dir : fs_find(dir, name);
-}
-
-static int find(const char *path)
-{
-	int dir;
-	const char *name = path_split(path, &dir);
-
-	return name ? find_at(dir, name) : -ENOENT;
-}
-
 // --- opening
 
 static int open_at(int dir, const char *name, int flags)
 {
-	int inode = find_at(dir, name);
+	int inode = path_find_at(dir, name);
 
 	if (sim_fault())
 		return failed(flags & O_CREAT ? ENOSPC : EIO);
@@ -183,7 +100,7 @@ static int open_at(int dir, const char *name, int flags)
 		inode = fs_create(dir, name, false);
 	else if (flags & O_TRUNC && fs_size(inode) > 0)
 		fs_set_size(inode, 0);
-	return inode < 0 ? failed(-inode) : fd_new(FD_FILE, inode, flags);
+	return inode < 0 ? failed(-inode) : calls_fd(FD_FILE, inode);
 }
 
 int __wrap_open64(const char *path, int flags, ...)
@@ -191,7 +108,7 @@ int __wrap_open64(const char *path, int flags, ...)
 	const char *name;
 	int dir;
 
-	if (!simulated(path))
+	if (!path_simulated(path))
 		return __real_open64(path, flags, 0600);
 	sim_point("open %s%s%s", path, flags & O_CREAT ? " create" : "",
 		flags & O_TRUNC ? " truncate" : "");
@@ -201,7 +118,7 @@ int __wrap_open64(const char *path, int flags, ...)
 
 int __wrap_openat64(int dir, const char *path, int flags, ...)
 {
-	const struct open_file *d = file_of(dir);
+	const struct open_file *d = calls_file(dir);
 
 	if (!d)
 		return __real_openat64(dir, path, flags, 0600);
@@ -211,7 +128,7 @@ int __wrap_openat64(int dir, const char *path, int flags, ...)
 
 int __wrap_close(int fd)
 {
-	struct open_file *f = file_of(fd);
+	struct open_file *f = calls_file(fd);
 
 	if (!f)
 		return __real_close(fd);
@@ -242,7 +159,7 @@ static ssize_t read_at(const struct open_file *f, void *buf, size_t len, uint64_
 
 ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t offset)
 {
-	const struct open_file *f = file_of(fd);
+	const struct open_file *f = calls_file(fd);
 
 	if (!f)
 		return __real_pread64(fd, buf, len, offset);
@@ -261,7 +178,7 @@ static ssize_t event_read(void *buf)
 
 ssize_t __wrap_read(int fd, void *buf, size_t len)
 {
-	struct open_file *f = file_of(fd);
+	struct open_file *f = calls_file(fd);
 	ssize_t n;
 
 	if (!f)
@@ -295,7 +212,7 @@ static ssize_t write_at(
 
 ssize_t __wrap_write(int fd, const void *buf, size_t len)
 {
-	struct open_file *f = file_of(fd);
+	struct open_file *f = calls_file(fd);
 	ssize_t n;
 
 	if (!f)
@@ -312,7 +229,7 @@ ssize_t __wrap_write(int fd, const void *buf, size_t len)
 
 ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t offset)
 {
-	const struct open_file *f = file_of(fd);
+	const struct open_file *f = calls_file(fd);
 
 	if (!f)
 		return __real_pwrite64(fd, buf, len, offset);
@@ -322,7 +239,7 @@ ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t offset)
 
 ssize_t __wrap_pwritev64v2(int fd, const struct iovec *v, int n, off_t offset, int flags)
 {
-	const struct open_file *f = file_of(fd);
+	const struct open_file *f = calls_file(fd);
 
 	if (!f)
 		return __real_pwritev64v2(fd, v, n, offset, flags);
@@ -332,7 +249,7 @@ ssize_t __wrap_pwritev64v2(int fd, const struct iovec *v, int n, off_t offset, i
 
 static int flush(int fd, const char *what)
 {
-	const struct open_file *f = file_of(fd);
+	const struct open_file *f = calls_file(fd);
 	uint64_t begun = fs_flush_begin();
 	bool good;
 
@@ -344,17 +261,17 @@ static int flush(int fd, const char *what)
 
 int __wrap_fsync(int fd)
 {
-	return file_of(fd) ? flush(fd, "fsync") : __real_fsync(fd);
+	return calls_file(fd) ? flush(fd, "fsync") : __real_fsync(fd);
 }
 
 int __wrap_fdatasync(int fd)
 {
-	return file_of(fd) ? flush(fd, "fdatasync") : __real_fdatasync(fd);
+	return calls_file(fd) ? flush(fd, "fdatasync") : __real_fdatasync(fd);
 }
 
 int __wrap_ftruncate64(int fd, off_t size)
 {
-	const struct open_file *f = file_of(fd);
+	const struct open_file *f = calls_file(fd);
 
 	if (!f)
 		return __real_ftruncate64(fd, size);
@@ -367,216 +284,20 @@ int __wrap_ftruncate64(int fd, off_t size)
 
 int __wrap_posix_fallocate64(int fd, off_t offset, off_t len)
 {
-	const struct open_file *f = file_of(fd);
+	const struct open_file *f = calls_file(fd);
 	uint64_t end = (uint64_t)(offset + len);
 
 	if (!f)
 		return __real_posix_fallocate64(fd, offset, len);
 	sim_point("fallocate %d to %llu", fd - FD_FIRST, (unsigned long long)end);
-	if (disk_full || sim_fault())
+	if (paths_disk_full() || sim_fault())
 		return ENOSPC;
 	return end > fs_size(f->inode) ? -fs_set_size(f->inode, end) : 0;
 }
 
 int __wrap_posix_fadvise64(int fd, off_t offset, off_t len, int advice)
 {
-	return file_of(fd) ? 0 : __real_posix_fadvise64(fd, offset, len, advice);
-}
-
-// --- names
-
-static uint64_t segment_seq(const char *name)
-{
-	return strlen(name) == 27 ? strtoull(name, NULL, 10) : UINT64_MAX;
-}
-
-static int rename_at(int dir, const char *from, const char *to)
-{
-	int r;
-
-	if (sim_fault())
-		return failed(EIO);
-	if (sim_in_keeper() && segment_seq(from) != UINT64_MAX)
-		model_retire(segment_seq(from));
-	r = fs_rename(dir, from, to);
-	return r < 0 ? failed(-r) : 0;
-}
-
-int __wrap_rename(const char *from, const char *to)
-{
-	const char *name;
-	int dir;
-
-	if (!simulated(from))
-		return __real_rename(from, to);
-	sim_point("rename %s %s", from, to);
-	name = path_split(from, &dir);
-	return name ? rename_at(dir, name, strrchr(to, '/') + 1) : failed(ENOENT);
-}
-
-int __wrap_renameat(int from_dir, const char *from, int to_dir, const char *to)
-{
-	const struct open_file *d = file_of(from_dir);
-
-	if (!d)
-		return __real_renameat(from_dir, from, to_dir, to);
-	sim_point("renameat %s %s", from, to);
-	return rename_at(d->inode, from, to);
-}
-
-static int unlink_at(int dir, const char *name)
-{
-	int r;
-
-	if (sim_fault())
-		return failed(EIO);
-	if (sim_in_keeper() && segment_seq(name) != UINT64_MAX)
-		model_retire(segment_seq(name));
-	r = fs_remove(dir, name);
-	return r < 0 ? failed(-r) : 0;
-}
-
-int __wrap_unlink(const char *path)
-{
-	const char *name;
-	int dir;
-
-	if (!simulated(path))
-		return __real_unlink(path);
-	sim_point("unlink %s", path);
-	name = path_split(path, &dir);
-	return name ? unlink_at(dir, name) : failed(ENOENT);
-}
-
-int __wrap_unlinkat(int dir, const char *path, int flags)
-{
-	const struct open_file *d = file_of(dir);
-
-	if (!d)
-		return __real_unlinkat(dir, path, flags);
-	sim_point("unlinkat %s", path);
-	return unlink_at(d->inode, path);
-}
-
-int __wrap_mkdir(const char *path, mode_t mode)
-{
-	const char *name;
-	int dir, r;
-
-	if (!simulated(path))
-		return __real_mkdir(path, mode);
-	sim_point("mkdir %s", path);
-	if (find(path) >= 0)
-		return failed(EEXIST);
-	if (sim_fault())
-		return failed(ENOSPC);
-	name = path_split(path, &dir);
-	r = name ? fs_create(dir, name, true) : -ENOENT;
-	return r < 0 ? failed(-r) : 0;
-}
-
-// --- asking
-
-static int stat_of(int inode, struct stat *st)
-{
-	if (inode < 0)
-		return failed(-inode);
-	memset(st, 0, sizeof(*st));
-	st->st_ino = (ino_t)inode + 1;
-	st->st_mode = fs_is_dir(inode) ? S_IFDIR | 0750 : S_IFREG | 0640;
-	st->st_size = (off_t)fs_size(inode);
-	st->st_mtim.tv_sec = fs_mtime(inode) / 1000000000;
-	st->st_mtim.tv_nsec = fs_mtime(inode) % 1000000000;
-	return 0;
-}
-
-int __wrap_stat64(const char *path, struct stat *st)
-{
-	if (!simulated(path))
-		return __real_stat64(path, st);
-	sim_point("stat %s", path);
-	return sim_fault() ? failed(EIO) : stat_of(find(path), st);
-}
-
-int __wrap_fstat64(int fd, struct stat *st)
-{
-	const struct open_file *f = file_of(fd);
-
-	return f ? stat_of(f->inode, st) : __real_fstat64(fd, st);
-}
-
-int __wrap_fstatat64(int dir, const char *path, struct stat *st, int flags)
-{
-	const struct open_file *d = file_of(dir);
-
-	if (!d)
-		return __real_fstatat64(dir, path, st, flags);
-	sim_point("fstatat %s", path);
-	return sim_fault() ? failed(EIO) : stat_of(find_at(d->inode, path), st);
-}
-
-int __wrap_fstatvfs64(int fd, struct statvfs *fs)
-{
-	if (!file_of(fd))
-		return __real_fstatvfs64(fd, fs);
-	memset(fs, 0, sizeof(*fs));
-	fs->f_frsize = 1;
-	fs->f_bavail = disk_full ? 0 : SPACE_RESERVED + (fs_room() + 1) * (uint64_t)FS_FILE_MAX;
-	return 0;
-}
-
-DIR *__wrap_opendir(const char *path)
-{
-	int fd;
-
-	if (!simulated(path))
-		return __real_opendir(path);
-	fd = __wrap_open64(path, O_RDONLY | O_DIRECTORY);
-	for (unsigned i = 0; fd >= 0; i++) {
-		if (dirs[i].fd)
-			continue;
-		dirs[i] = (struct sim_dir){.fd = fd};
-		return (DIR *)&dirs[i];
-	}
-	return NULL;
-}
-
-static struct sim_dir *dir_of(DIR *dir)
-{
-	struct sim_dir *d = (struct sim_dir *)dir;
-
-	return d >= dirs && d < dirs + sizeof(dirs) / sizeof(dirs[0]) ? d : NULL;
-}
-
-struct dirent64 *__wrap_readdir64(DIR *dir)
-{
-	struct sim_dir *d = dir_of(dir);
-	const char *name;
-
-	if (!d)
-		return __real_readdir64(dir);
-	name = fs_list(file_of(d->fd)->inode, d->next++);
-	if (!name)
-		return NULL;
-	snprintf(d->entry.d_name, sizeof(d->entry.d_name), "%s", name);
-	return &d->entry;
-}
-
-int __wrap_closedir(DIR *dir)
-{
-	struct sim_dir *d = dir_of(dir);
-	int fd;
-
-	if (!d)
-		return __real_closedir(dir);
-	fd = d->fd;
-	d->fd = 0;
-	return __wrap_close(fd);
-}
-
-int __wrap_dirfd(DIR *dir)
-{
-	return dir_of(dir) ? dir_of(dir)->fd : __real_dirfd(dir);
+	return calls_file(fd) ? 0 : __real_posix_fadvise64(fd, offset, len, advice);
 }
 
 // --- the keeper's sleep
@@ -586,7 +307,7 @@ int __wrap_eventfd(unsigned count, int flags)
 	if (!sim_inside())
 		return __real_eventfd(count, flags);
 	event_count = count;
-	return sim_fault() ? failed(EMFILE) : fd_new(FD_EVENT, 0, flags);
+	return sim_fault() ? failed(EMFILE) : calls_fd(FD_EVENT, 0);
 }
 
 static bool event_ready(void)
@@ -596,7 +317,7 @@ static bool event_ready(void)
 
 int __wrap_poll(struct pollfd *fds, nfds_t n, int timeout)
 {
-	if (!file_of(fds->fd))
+	if (!calls_file(fds->fd))
 		return __real_poll(fds, n, timeout);
 	sim_point("poll");
 	return sim_keeper_poll(event_ready);

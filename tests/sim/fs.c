@@ -7,6 +7,7 @@
 
 #include "fs.h"
 
+#include "names.h"
 #include "sim.h"
 
 #include <errno.h>
@@ -18,14 +19,6 @@ struct inode {
 	uint64_t dirty; // bytes beyond are zero in both images
 	int64_t mtime;
 	unsigned held; // open files
-};
-
-struct names {
-	unsigned count;
-	struct name {
-		int dir, inode;
-		char text[FS_NAME];
-	} list[FS_NAMES];
 };
 
 static struct inode inodes[FS_INODES];
@@ -44,46 +37,6 @@ static uint8_t *seen_bytes(int inode)
 static uint8_t *disk_bytes(int inode)
 {
 	return images[inode][1];
-}
-
-// --- names
-
-static struct name *name_find(struct names *names, int dir, const char *text)
-{
-	for (unsigned i = 0; i < names->count; i++)
-		if (names->list[i].dir == dir && strcmp(names->list[i].text, text) == 0)
-			return &names->list[i];
-	return NULL;
-}
-
-static void name_set(struct names *names, int dir, const char *text, int inode)
-{
-	struct name *name = name_find(names, dir, text);
-
-	if (!name) {
-		if (names->count == FS_NAMES)
-			sim_violated("the simulation has no room for another name");
-		name = &names->list[names->count++];
-		name->dir = dir;
-		snprintf(name->text, sizeof(name->text), "%s", text);
-	}
-	name->inode = inode;
-}
-
-static void name_drop(struct names *names, int dir, const char *text, int inode)
-{
-	struct name *name = name_find(names, dir, text);
-
-	if (name && name->inode == inode)
-		*name = names->list[--names->count];
-}
-
-static void name_apply(struct names *names, const struct fs_op *op)
-{
-	if (op->kind != OP_UNLINK)
-		name_set(names, op->dir, op->to, op->inode);
-	if (op->kind != OP_LINK)
-		name_drop(names, op->dir, op->from, op->inode);
 }
 
 // --- operations
@@ -515,19 +468,7 @@ void fs_power_cut(void)
 		node->size = node->disk_size;
 		memcpy(seen_bytes(i), disk_bytes(i), node->dirty);
 	}
-	for (unsigned i = 0; i < on_disk.count;) {
-		const struct name *name = &on_disk.list[i];
-		bool lost = name->dir != 0;
-
-		for (unsigned j = 0; lost && j < on_disk.count; j++)
-			lost = on_disk.list[j].inode != name->dir;
-		if (lost) {
-			on_disk.list[i] = on_disk.list[--on_disk.count];
-			i = 0;
-		} else {
-			i++;
-		}
-	}
+	names_drop_lost(&on_disk);
 	seen = on_disk;
 	free_unnamed();
 }
