@@ -194,6 +194,39 @@ static void the_only_segment_with_a_damaged_schema_page_is_damage(void **state)
 	assert_refused(lb, -EBADMSG, "schema page", lb->name);
 }
 
+// No block of the segment says so, only its end.
+static void a_damaged_schema_page_in_front_of_a_signed_end_is_damage(void **state)
+{
+	struct logbuilder *lb = *state;
+
+	lb_segment(lb);
+	lb_block(lb, 10, WAL_FLAG_SEALED);
+	lb_eos(lb);
+	lb_segment(lb);
+	lb_block(lb, 5, 0);
+	lb_end(lb);
+	lb_flip(lb, lb->name, 300);
+	assert_refused(lb, -EBADMSG, "the end", lb->name);
+}
+
+// Recovery would remove it, and with it the only proof.
+static void damage_before_a_segment_of_a_later_start_without_blocks_is_damage(void **state)
+{
+	struct logbuilder *lb = *state;
+	char first[40];
+	uint64_t bad;
+
+	lb_segment(lb);
+	lb_block(lb, 10, WAL_FLAG_SEALED);
+	bad = lb_block(lb, 5, 0);
+	lb_truncate(lb, lb->name, lb->offset);
+	memcpy(first, lb->name, sizeof(first));
+	lb->generation++;
+	lb_segment(lb);
+	lb_flip(lb, first, bad + 700);
+	assert_refused(lb, -EBADMSG, "later start", first);
+}
+
 static void an_older_file_without_schema_page_is_damage(void **state)
 {
 	struct logbuilder *lb = *state;
@@ -288,6 +321,8 @@ int main(void)
 		TEST(a_bad_tail_of_the_segment_before_is_damage_when_the_next_knows_it_durable),
 		TEST(a_damaged_schema_page_in_front_of_durable_blocks_is_damage),
 		TEST(the_only_segment_with_a_damaged_schema_page_is_damage),
+		TEST(a_damaged_schema_page_in_front_of_a_signed_end_is_damage),
+		TEST(damage_before_a_segment_of_a_later_start_without_blocks_is_damage),
 		TEST(an_older_file_without_schema_page_is_damage),
 		TEST(a_missing_segment_is_damage),
 		TEST(a_newer_format_is_refused),
