@@ -10,6 +10,7 @@
 // what it reports, keeps that in quarantine and leaves a log that verifies and starts.
 
 #include "tests/unit/wal/logbuilder.h"
+#include "wal/reader.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -91,5 +92,8 @@ struct scene_expect scene_bad_at(const struct scene *scene, unsigned number);
 
 // Writes the files as they are now and checks all that is said at the top.
 void scene_check(struct scene *scene, struct scene_expect expect);
+
+// What is remembered of a row.
+uint64_t scene_row_digest(const struct wal_row *row);
 
 int scene_teardown(void **state);
