@@ -50,17 +50,13 @@ static int write_zeros(struct wal *wal, int fd, uint64_t size)
 	return r;
 }
 
-// What was the begin of another segment must not be taken for one. That it is no longer that
-// segment's file must be on the disk before: retire_first() may have failed to sync it.
-static int clear_begin(const char *dir, int fd)
+// What was the begin of another segment must not be taken for one.
+static int clear_begin(int fd)
 {
-	void *zeros;
-	int r = file_sync_dir(dir);
-
-	if (r < 0)
-		return r;
-	zeros = mmap(
+	void *zeros = mmap(
 		NULL, WAL_SCHEMA_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int r = 0;
+
 	if (zeros == MAP_FAILED)
 		return -ENOMEM;
 #ifndef MUTANT_SPARE_NOT_CLEARED
@@ -113,13 +109,19 @@ static int open_file(struct wal *wal, const char *path, int flags)
 static int prepare(struct wal *wal, const char *path, uint64_t size, int *ret_fd)
 {
 	struct stat st;
-	bool recycle = stat(path, &st) == 0 && (uint64_t)st.st_size == size;
-	int fd = open_file(wal, path, recycle ? 0 : O_TRUNC);
-	int r;
+	bool recycle;
+	int fd, r;
 
+	// What is found under the name may be a retired segment whose rename retire_first() failed
+	// to sync: a power cut must not bring back its old name once its bytes are gone.
+	r = file_sync_dir(wal->dir);
+	if (r < 0)
+		return r;
+	recycle = stat(path, &st) == 0 && (uint64_t)st.st_size == size;
+	fd = open_file(wal, path, recycle ? 0 : O_TRUNC);
 	if (fd < 0)
 		return fd;
-	r = recycle ? clear_begin(wal->dir, fd) : fill_new(wal, fd, size);
+	r = recycle ? clear_begin(fd) : fill_new(wal, fd, size);
 	if (r < 0) {
 		close(fd);
 		unlink(path); // gives back what was allocated of it
