@@ -271,10 +271,12 @@ int wal_survey_walk(struct wal_survey *survey, unsigned index)
 	return r;
 }
 
-// Whether a segment proves that everything before it was durable.
+// Whether a segment proves that everything before it was durable: by a row of its own that was.
+// That all rows before it were does not tell of what closes the segment before, a seal and its
+// end-of-stream page.
 static bool proves_before(const struct wal_segment *segment)
 {
-	return segment->has_end || segment->durable_seq >= segment->header.first_seq;
+	return segment->has_end || segment->durable_seq > segment->header.first_seq;
 }
 
 // Walks from the newest segment back as far as a crash can have reached: through the segments of
