@@ -127,14 +127,14 @@ static bool proven(void)
 	return false;
 }
 
-// By which a block is known to be one, and of this segment: without it, it may be what a recycled
-// file held before.
+// By which a block is known to be one, and of this segment: without it, or with a length that leads
+// to a foreign trailer, it may be what a recycled file held before.
 static bool hit_identity(void)
 {
 	uint64_t trailer = hit->offset + hit->len - WAL_TRAILER_BYTES;
 
 	return !hit->is_header &&
-	       (hit_at < hit->offset + 8 ||
+	       (hit_at < hit->offset + WAL_BLOCK_HEADER_BYTES ||
 		       (hit_at >= trailer &&
 			       hit_at < trailer + offsetof(struct wal_trailer, file_offset)));
 }
