@@ -47,8 +47,11 @@ class Campaign:
         log["io"] = dice.choice(("io_uring", "io_uring", "pwrite"))
         log["compression"] = dice.choice(("none", "none", "lz4"))
         log["commit_interval"] = dice.choice(("2ms", "2ms", "20ms"))
+        slow_flush = dice.choice((0, 1, 5, 20))
+        if moment == "name":  # which takes some full segments
+            log["compression"], slow_flush = "none", 0
         self.disk.plug()
-        self.disk.control(f"slow-flush {dice.choice((0, 1, 5, 20))}")
+        self.disk.control(f"slow-flush {slow_flush}")
         self.receiver.stdout_path.unlink(missing_ok=True)
         self.receiver.wrapper = SLOW_NAMES if moment == "name" else []
         self.run_until(moment, dice)
@@ -81,9 +84,9 @@ class Campaign:
         """Of a recycled file: to flush a fresh one, ext4 commits the rename along with it."""
         recycled = self.counter("segments_recycled")
         wait_until(lambda: self.counter("segments_recycled") > recycled,
-                   "a segment was recycled", 20)
+                   "a segment was recycled", 30)
         last = logread.segments(self.partition)[-1]
-        wait_until(lambda: logread.segments(self.partition)[-1] != last, "it got its name", 20)
+        wait_until(lambda: logread.segments(self.partition)[-1] != last, "it got its name", 30)
 
     def counter(self, name):
         text = self.receiver.get_text("/metrics")[1]
