@@ -13,7 +13,7 @@
 //
 // and gives its counters when read.
 //
-// usage: flaky_disk IMAGE MOUNTPOINT    (in the foreground; ends with whoever started it)
+// usage: flaky_disk IMAGE MOUNTPOINT    (as root, in the foreground; ends with whoever started it)
 
 #define FUSE_USE_VERSION 31
 #include <errno.h>
@@ -21,12 +21,14 @@
 #include <fuse3/fuse.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/queue.h>
 #include <sys/stat.h>
@@ -357,10 +359,34 @@ static int open_image(const char *path)
 	return disk.seen == MAP_FAILED ? -errno : 0;
 }
 
+// In a mount namespace of its own, without its own mount: else, when all are killed, it may fall to
+// this process to unmount what lies on the disk, for which the disk would have to answer.
+static int leave(const char *mountpoint)
+{
+	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+		umount2(mountpoint, MNT_DETACH) < 0)
+		return -errno;
+	return 0;
+}
+
+static int serve(char *name, const char *mountpoint)
+{
+	char *argv[] = {name, NULL};
+	struct fuse_args args = FUSE_ARGS_INIT(1, argv);
+	struct fuse *fuse = fuse_new(&args, &operations, sizeof(operations), NULL);
+	int r;
+
+	if (!fuse)
+		return -EINVAL;
+	r = fuse_mount(fuse, mountpoint) < 0 ? -EIO : leave(mountpoint);
+	if (r == 0)
+		r = fuse_loop_mt(fuse, 0) < 0 ? -EIO : 0;
+	fuse_destroy(fuse);
+	return r;
+}
+
 int main(int argc, char **argv)
 {
-	char foreground[] = "-f";
-	char *args[] = {argv[0], foreground, argc > 2 ? argv[2] : NULL, NULL};
 	int r;
 
 	if (argc != 3) {
@@ -369,9 +395,9 @@ int main(int argc, char **argv)
 	}
 	prctl(PR_SET_PDEATHSIG, SIGKILL); // a test that was killed leaves no disk behind
 	r = open_image(argv[1]);
-	if (r < 0) {
+	if (r == 0)
+		r = serve(argv[0], argv[2]);
+	if (r < 0)
 		fprintf(stderr, "flaky_disk: %s: %s\n", argv[1], strerror(-r));
-		return 1;
-	}
-	return fuse_main(3, args, &operations, NULL);
+	return r < 0 ? 1 : 0;
 }
