@@ -7,12 +7,20 @@
 #include "batching/batcher.h"
 #include "dataplane/dataplane.h"
 
+#include <rte_mbuf.h>
+
 #include <errno.h>
 #include <string.h>
 
 // Bursts of several lcores interleave, so a time slightly before the last one is no step of the
 // clock, and not worth the batcher's attention.
 #define INTERLEAVE_NS 1000000000
+
+// An mbuf that can go back to its pool as it is, which saves several cycles each.
+static inline bool pipeline_plain(const struct rte_mbuf *m)
+{
+	return m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m);
+}
 
 static inline void set_time(struct partition *partition, int64_t now)
 {
@@ -51,8 +59,11 @@ static inline bool pipeline_append(struct lcore *lcore, struct partition *partit
 	struct event event;
 
 	set_time(partition, received_at);
-	if (lcore->dp->config->listeners[packet->listener].split != SPLIT_DATAGRAM)
-		return pipeline_append_lines(lcore, partition, frame, packet);
+	if (lcore->dp->config->listeners[packet->listener].split != SPLIT_DATAGRAM) {
+		struct packet copy = *packet; // see batcher_append()
+
+		return pipeline_append_lines(lcore, partition, frame, &copy);
+	}
 	event = packet_event(lcore, packet);
 	event.payload = frame + packet->payload;
 	event.payload_len = packet->payload_len;

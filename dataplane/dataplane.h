@@ -14,6 +14,7 @@
 #include "dataplane/packet.h"
 #include "dataplane/plan.h"
 #include "dataplane/port.h"
+#include "dataplane/steer.h"
 #include "wal/wal.h"
 
 #include <stdatomic.h>
@@ -86,8 +87,9 @@ enum lcore_counter {
 struct steer_ring {
 	struct rte_ring *ring;
 	struct partition *partition;
+	unsigned room;         // there was, behind the last burst; the receiving side's
 	unsigned staged_count; // this burst's, enqueued together
-	struct rte_mbuf *staged[BURST];
+	struct steered staged[BURST];
 	uint64_t values[2]; // used_packets, size_packets; written by readers under the registry's
 			    // lock
 	struct counter_set set;

@@ -45,8 +45,8 @@ static struct steer_ring *make_ring(struct lcore *lcore, struct partition *parti
 	if (ring == NULL)
 		return NULL;
 	snprintf(name, sizeof(name), "steer_%u_%u", lcore->index, partition->number);
-	ring->ring = rte_ring_create(
-		name, lcore->dp->config->ring_size, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
+	ring->ring = rte_ring_create_elem(name, sizeof(struct steered),
+		lcore->dp->config->ring_size, SOCKET_ID_ANY, RING_F_SP_ENQ | RING_F_SC_DEQ);
 	if (ring->ring == NULL) {
 		free(ring);
 		return NULL;

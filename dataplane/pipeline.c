@@ -7,7 +7,7 @@
 #include "dataplane/append.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/lines.h"
-#include "dataplane/steer.h"
+#include "dataplane/wire.h"
 
 #include <rte_mbuf.h>
 #include <rte_prefetch.h>
@@ -15,7 +15,7 @@
 
 #include <errno.h>
 
-#define PREFETCH_AHEAD 4
+#define PREFETCH_AHEAD 8 // they lie in another CPU's cache
 
 bool batchers_poll(struct lcore *lcore, uint64_t ticks)
 {
@@ -53,11 +53,6 @@ bool pipeline_append_lines(struct lcore *lcore, struct partition *partition, con
 	return events > 0;
 }
 
-static bool is_plain(const struct rte_mbuf *m)
-{
-	return m->nb_segs == 1 && rte_mbuf_refcnt_read(m) == 1 && RTE_MBUF_DIRECT(m);
-}
-
 void pipeline_free(struct port *one_pool_of, struct rte_mbuf **list, unsigned count)
 {
 	unsigned plain = 0;
@@ -68,7 +63,7 @@ void pipeline_free(struct port *one_pool_of, struct rte_mbuf **list, unsigned co
 	}
 	// A plain mbuf can go back as it is, which saves several cycles each.
 	for (unsigned i = 0; i < count; i++) {
-		if (likely(is_plain(list[i])))
+		if (likely(pipeline_plain(list[i])))
 			list[plain++] = list[i];
 		else
 			rte_pktmbuf_free(list[i]);
@@ -77,35 +72,58 @@ void pipeline_free(struct port *one_pool_of, struct rte_mbuf **list, unsigned co
 		rte_mempool_put_bulk(one_pool_of->pool, (void **)list, plain);
 }
 
-static void prefetch(struct rte_mbuf *m)
+// Gives back what came by a ring: by runs of one pool, without a look at the mbufs.
+static void give_back(struct lcore *lcore, const struct steered *list, unsigned count)
 {
-	rte_prefetch0(rte_mbuf_to_priv(m));
-	rte_prefetch0(rte_pktmbuf_mtod(m, void *));
+	struct rte_mbuf *run[BURST];
+
+	for (unsigned i = 0; i < count;) {
+		uint16_t pool_of = list[i].pool_of;
+		unsigned n = 0;
+
+		for (; i < count && list[i].pool_of == pool_of; i++)
+			run[n++] = list[i].mbuf;
+		if (pool_of == NO_POOL)
+			rte_pktmbuf_free_bulk(run, n);
+		else
+			rte_mempool_put_bulk(lcore->dp->ports[pool_of].pool, (void **)run, n);
+	}
+}
+
+static bool append_steered(
+	struct lcore *lcore, struct partition *partition, const struct steered *s)
+{
+	struct packet packet = {
+		.payload = s->payload,
+		.payload_len = s->payload_len,
+		.src_port = s->src_port,
+		.listener = s->listener,
+	};
+
+	packet_source(s->frame + s->l3, packet.src_addr);
+	return pipeline_append(lcore, partition, s->frame, &packet, s->received_at);
 }
 
 static unsigned drain(struct lcore *lcore, const struct steer_ring *ring)
 {
-	struct rte_mbuf *burst[BURST];
+	struct steered burst[BURST];
 	unsigned count, taken = 0;
 	uint64_t begin = clock_ticks(), appended;
 
-	count = rte_ring_sc_dequeue_burst(ring->ring, (void **)burst, BURST, NULL);
+	count = rte_ring_sc_dequeue_burst_elem(ring->ring, burst, sizeof(burst[0]), BURST, NULL);
 	if (count == 0)
 		return 0;
 	counter_set(&lcore->values[LCORE_held_packets], count);
 	for (unsigned i = 0; i < count && i < PREFETCH_AHEAD; i++)
-		prefetch(burst[i]);
+		rte_prefetch0(burst[i].frame);
 	for (unsigned i = 0; i < count; i++) {
-		const struct steered *steered = rte_mbuf_to_priv(burst[i]);
 		if (i + PREFETCH_AHEAD < count)
-			prefetch(burst[i + PREFETCH_AHEAD]);
-		taken += pipeline_append(lcore, ring->partition,
-			rte_pktmbuf_mtod(burst[i], const uint8_t *), &steered->packet,
-			steered->received_at);
+			rte_prefetch0(burst[i + PREFETCH_AHEAD].frame);
+		taken += append_steered(lcore, ring->partition, &burst[i]);
 	}
 	count_appended(lcore, count, taken);
 	appended = lcore_stage(lcore, LCORE_append_cycles, begin);
-	pipeline_free(NULL, burst, count);
+	give_back(lcore, burst, count);
 	lcore_stage(lcore, LCORE_free_cycles, appended);
 	counter_set(&lcore->values[LCORE_held_packets], 0);
 	return count;

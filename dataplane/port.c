@@ -3,7 +3,6 @@
 
 #include "common/logmsg.h"
 #include "dataplane/netdev.h"
-#include "dataplane/steer.h"
 
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
@@ -48,7 +47,6 @@ static struct rte_mempool *packed_pool(const char *name, uint32_t mbufs, int nod
 {
 	struct rte_pktmbuf_pool_private sizes = {
 		.mbuf_data_room_size = RTE_PKTMBUF_HEADROOM + MBUF_DATA,
-		.mbuf_priv_size = sizeof(struct steered),
 	};
 	struct rte_mempool *pool = rte_mempool_create_empty(name, mbufs,
 		sizeof(struct rte_mbuf) + sizes.mbuf_priv_size + sizes.mbuf_data_room_size,
@@ -78,8 +76,8 @@ static int make_pool(struct port *port, uint32_t mbufs)
 	if (port->device.kind == DEVICE_NETDEV)
 		port->pool = packed_pool(name, mbufs, node);
 	else
-		port->pool = rte_pktmbuf_pool_create(name, mbufs, MBUF_CACHE,
-			sizeof(struct steered), RTE_PKTMBUF_HEADROOM + MBUF_DATA, node);
+		port->pool = rte_pktmbuf_pool_create(
+			name, mbufs, MBUF_CACHE, 0, RTE_PKTMBUF_HEADROOM + MBUF_DATA, node);
 	port->pool_mbufs = mbufs;
 	if (port->pool != NULL)
 		return 0;

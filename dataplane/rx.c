@@ -98,11 +98,19 @@ static inline void take_datagram(
 			rte_pktmbuf_mtod(m, const uint8_t *), packet, b->now);
 		b->done[b->done_count++] = m;
 	} else {
-		struct steered *steered = rte_mbuf_to_priv(m);
-
-		steered->packet = *packet;
-		steered->received_at = b->now;
-		ring->staged[ring->staged_count++] = m;
+		ring->staged[ring->staged_count++] = (struct steered){
+			.mbuf = m,
+			.frame = rte_pktmbuf_mtod(m, const uint8_t *),
+			.received_at = b->now,
+			.pool_of = b->queue->one_pool && pipeline_plain(m)
+					   ? (uint16_t)b->queue->port->index
+					   : NO_POOL,
+			.l3 = packet->l3,
+			.payload = packet->payload,
+			.payload_len = packet->payload_len,
+			.src_port = packet->src_port,
+			.listener = packet->listener,
+		};
 	}
 }
 
@@ -153,15 +161,14 @@ static void take_burst(struct lcore *lcore, struct burst *b)
 
 static void pass_on(struct lcore *lcore, struct steer_ring *ring)
 {
-	unsigned sent = rte_ring_sp_enqueue_burst(
-		ring->ring, (void **)ring->staged, ring->staged_count, NULL);
-	unsigned rest = ring->staged_count - sent;
+	unsigned sent = rte_ring_sp_enqueue_burst_elem(
+		ring->ring, ring->staged, sizeof(ring->staged[0]), ring->staged_count, &ring->room);
 
 	counter_add(&lcore->values[LCORE_steered], sent);
-	if (rest > 0) {
-		count_drop(lcore, DROP_ring_full, rest);
-		rte_pktmbuf_free_bulk(ring->staged + sent, rest);
-	}
+	if (sent < ring->staged_count)
+		count_drop(lcore, DROP_ring_full, ring->staged_count - sent);
+	for (unsigned i = sent; i < ring->staged_count; i++)
+		rte_pktmbuf_free(ring->staged[i].mbuf);
 	ring->staged_count = 0;
 }
 
@@ -218,11 +225,31 @@ void rx_take_burst(
 	counter_set(&lcore->values[LCORE_held_packets], 0);
 }
 
+// Whether a lcore that only receives could pass on nothing of a burst. What it leaves in the queues
+// is dropped by the device, when they are full, at no cost; taken and dropped here it would keep
+// the lcores that append from their work: they share the pool.
+static bool nowhere_to_go(struct lcore *lcore)
+{
+	if (lcore->partition_count > 0)
+		return false;
+	for (unsigned p = 0; p < lcore->dp->partition_count; p++) {
+		struct steer_ring *ring = lcore->to[p];
+
+		if (ring->room < BURST)
+			ring->room = rte_ring_free_count(ring->ring);
+		if (ring->room >= BURST || rte_ring_empty(ring->ring))
+			return false;
+	}
+	return true;
+}
+
 unsigned rx_poll(struct lcore *lcore)
 {
 	struct rte_mbuf *mbufs[BURST];
 	unsigned sum = 0;
 
+	if (nowhere_to_go(lcore))
+		return 0;
 	for (unsigned i = 0; i < lcore->queue_count; i++) {
 		const struct rx_queue *queue = &lcore->queues[i];
 		uint64_t begin = clock_ticks();

@@ -9,12 +9,21 @@
 #include <string.h>
 #include <x86intrin.h>
 
-// The private area of each mbuf: written by the lcore that received it, read by the partition's
-// owner behind a ring.
+struct rte_mbuf;
+
+// What travels in a ring to another lcore, beside the packet's bytes: enough that neither the
+// mbuf's own fields nor anything else that the receiving lcore wrote has to come over, too. Every
+// cache line that does costs as much as the append.
 struct steered {
-	struct packet packet;
-	int64_t received_at; // real time of its burst, ns
+	struct rte_mbuf *mbuf;
+	const uint8_t *frame; // in it
+	int64_t received_at;  // real time of its burst, ns
+	uint16_t pool_of;     // index of the port to whose pool the mbuf goes back; NO_POOL: ask it
+	uint16_t l3, payload, payload_len;
+	uint16_t src_port, listener; // as in struct packet
 };
+
+#define NO_POOL UINT16_MAX
 
 // A hash of who sent it and to which port; equal for all packets of a flow.
 static inline uint32_t steer_hash(const struct packet *packet)

@@ -75,3 +75,12 @@ static inline void put_mapped(uint8_t *ret, const uint8_t *ip4)
 
 	memcpy(ret, words, sizeof(words));
 }
+
+// The source address of the IP packet at ip, IPv4 mapped into IPv6.
+static inline void packet_source(const uint8_t *ip, uint8_t ret[16])
+{
+	if (ip[0] >> 4 == 4)
+		put_mapped(ret, ip + 12);
+	else
+		memcpy(ret, ip + 8, 16);
+}
