@@ -9,8 +9,9 @@ import time
 
 from harness import BUILD, BenchError, CpuMeter, Millraced, say
 
+SOURCE = "198.18.0.1"
 FRAMES = 10000
-MBUFS = 32767  # of a port, which keeps FRAMES of them for good
+MBUFS = 32767  # of a queue, which keeps FRAMES of them for good
 
 # Enough segments that the log overwrites written ones after a few seconds, as it does in the long
 # run, and room for what is in flight.
@@ -22,18 +23,42 @@ POOL = str(BUILD / "bench/millraced_pool")
 NULL_DISK = str(BUILD / "bench/millraced_null")
 
 
-def make_capture(case, size, flows=64, run_id="00000600"):
-    """A file of FRAMES numbered events of that size; for pcap_port()."""
-    path = case.dir / f"events-{size}.pcap"
+def crc32c(crc, data):
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82f63b78 if crc & 1 else 0)
+    return crc
+
+
+def partition_of(port, partitions):
+    """Where dataplane/steer.h puts a flow from SOURCE and that port."""
+    source = bytes(10) + b"\xff\xff" + bytes(map(int, SOURCE.split(".")))
+    crc = crc32c(0xffffffff, source + (port << 16 | Millraced.PORT).to_bytes(8, "little"))
+    mixed = (crc * 0x9e3779b97f4a7c15 & (1 << 64) - 1) >> 32
+    return mixed * partitions >> 32
+
+
+def make_capture(case, size, partition=0, partitions=1, run_id="00000600"):
+    """A file of FRAMES numbered events of that size for pcap_port(), all of a flow that belongs to
+    the partition, as a NIC that spreads flows over queues would sort them."""
+    path = case.dir / f"events-{size}-{partition}-of-{partitions}.pcap"
+    port = next(p for p in range(40000, 50000) if partition_of(p, partitions) == partition)
     case.send(["--port", f"net_pcap0,tx_pcap={path}", "--no-huge", "--to",
-               f"10.9.0.1:{Millraced.PORT}", "--rate", "max", "--size", str(size), "--count",
-               str(FRAMES), "--flows", str(flows), "--id", run_id], 60)
+               f"10.9.0.1:{Millraced.PORT}", "--from", f"{SOURCE}:{port}", "--rate", "max",
+               "--size", str(size), "--count", str(FRAMES), "--id", run_id], 60)
     return path
 
 
-def pcap_port(capture, queues=1):
-    """Each queue copies the frames of a preloaded file, again and again, and is never empty."""
-    return "net_pcap0," + f"rx_pcap={capture}," * queues + "infinite_rx=1"
+def pcap_port(*captures):
+    """A queue for each file, which copies its frames again and again and is never empty."""
+    return "net_pcap0," + "".join(f"rx_pcap={path}," for path in captures) + "infinite_rx=1"
+
+
+def spread_port(case, size, partitions):
+    """A port with a queue for each partition; and what else such a receiver is started with."""
+    captures = [make_capture(case, size, p, partitions) for p in range(partitions)]
+    return pcap_port(*captures), {"partitions": partitions, "port": {"rx_queues": partitions}}
 
 
 def hugepages_free():
@@ -126,7 +151,8 @@ def warm_up(receiver, timeout=60):
 
 def measure(case, device, cpu, duration, log=None, program=None, env=None, warm=warm_up, **more):
     """A receiver under that load until it is stopped; its window."""
-    memory = {"mbufs": MBUFS} if device.startswith("net_pcap") else {}
+    queues = device.count("rx_pcap=")
+    memory = {"mbufs": MBUFS * queues} if queues else {}
     receiver = Millraced(case, device, cpu, log={**LOG, **(log or {})}, memory=memory,
                          program=program, env=env, **more)
     warm(receiver)

@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from capacity import (FRAMES, commit_rows, disk_rate, make_capture, measure,  # noqa: E402
-                      pcap_port, stage_rows, two_cpus)
+                      pcap_port, spread_port, stage_rows, two_cpus)
 from harness import RXONLY, cpus, main, seconds  # noqa: E402
 
 SIZE = 600
@@ -45,8 +45,8 @@ def run(case):
     one = measure(case, pcap_port(capture), receiver_cpu, duration)
     check_log(case)
     between, _ = disk_rate(case, duration / 2)
-    two = measure(case, pcap_port(capture, 2), two_cpus(), duration, partitions=2,
-                  port={"rx_queues": 2})
+    port, more = spread_port(case, SIZE, 2)
+    two = measure(case, port, two_cpus(), duration, **more)
     after, _ = disk_rate(case, duration / 2)
 
     case.row(f"disk_fio_{memory}_min", min(before, between, after), "MB/s")

@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from capacity import (commit_rows, disk_rate, make_capture, measure, pcap_port,  # noqa: E402
-                      stage_rows, two_cpus)
+                      spread_port, stage_rows, two_cpus)
 from harness import RXONLY, cpus, main, seconds  # noqa: E402
 
 SIZE = 18  # of an event; with all headers and the FCS a frame of 64 bytes
@@ -17,15 +17,14 @@ TARGET = 25e6
 def run(case):
     duration = seconds(20)
     receiver_cpu, _ = cpus()
-    capture = make_capture(case, SIZE)
-    one, two = pcap_port(capture), pcap_port(capture, 2)
+    one = pcap_port(make_capture(case, SIZE))
+    two, more = spread_port(case, SIZE, 2)
     alone = case.run_json([RXONLY, "--cpu", str(receiver_cpu), one, f"{duration / 4:g}"],
                           duration + 60)
     disk, memory = disk_rate(case, duration / 4)
     windows = {
         "run_to_completion_one_lcore": measure(case, one, receiver_cpu, duration),
-        "run_to_completion_two_lcores": measure(case, two, two_cpus(), duration, partitions=2,
-                                                port={"rx_queues": 2}),
+        "run_to_completion_two_lcores": measure(case, two, two_cpus(), duration, **more),
         "pipeline": measure(case, one, two_cpus(), duration, mode="pipeline"),
     }
     case.row(f"disk_fio_{memory}", disk, "MB/s")

@@ -9,8 +9,7 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from capacity import (LOG, MBUFS, NULL_PORT, POOL, make_capture, measure,  # noqa: E402
-                      pcap_port)
+from capacity import LOG, MBUFS, NULL_PORT, POOL, measure, spread_port  # noqa: E402
 from harness import BUILD, Millraced, cpus, main, say, seconds  # noqa: E402
 
 SIZE = 600
@@ -22,16 +21,14 @@ FACTOR = 1.5
 
 def by_partitions(case, duration):
     usable = sorted(os.sched_getaffinity(0))
-    capture = make_capture(case, SIZE)
     base = None
     for partitions in (1, 2, 4):
         if partitions > len(usable):
             say(f"  {partitions} partitions need as many CPUs: not measured here")
             continue
-        window = measure(case, pcap_port(capture, partitions),
-                         ",".join(map(str, usable[:partitions])), duration,
-                         log={"segment_size": "256MiB", "retain_size": "1GiB"},
-                         partitions=partitions, port={"rx_queues": partitions})
+        port, more = spread_port(case, SIZE, partitions)
+        window = measure(case, port, ",".join(map(str, usable[:partitions])), duration,
+                         log={"segment_size": "256MiB", "retain_size": "1GiB"}, **more)
         base = base or window.per_second
         case.row(f"partitions_{partitions}_durable_per_second", window.per_second, "events/s", base)
 
