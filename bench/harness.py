@@ -24,6 +24,7 @@ BUILD = pathlib.Path(os.environ.get("MILLRACE_BENCH_BUILD", TREE / "build-bench"
 OUT = TREE / "bench/out"
 TOP = pathlib.Path(os.environ.get("MILLRACE_BENCH_DIR", "/var/tmp/millrace-bench"))
 TICK = os.sysconf("SC_CLK_TCK")
+USABLE = sorted(os.sched_getaffinity(0))
 
 MILLRACE = str(BUILD / "cli/millrace")
 MILLRACED = str(BUILD / "dataplane/millraced")
@@ -47,8 +48,7 @@ def say(text):
 
 def cpus():
     """The CPU of the receiver and that of the sender; the same one where there is only one."""
-    usable = sorted(os.sched_getaffinity(0))
-    return usable[0], usable[-1]
+    return USABLE[0], USABLE[-1]
 
 
 def machine_cpu_seconds():
@@ -143,8 +143,9 @@ class Case:
 
     def start(self, argv, netns=None, cpu=None, stdout=None, stderr=None, env=None):
         """Starts a process that doesn't outlive the case."""
-        if cpu is not None:
-            argv = ["taskset", "-c", str(cpu), *argv]
+        # The harness itself keeps off the receiver's CPU (main()), which is not for its children.
+        cpu = ",".join(map(str, USABLE)) if cpu is None else cpu
+        argv = ["taskset", "-c", str(cpu), *argv]
         if netns is not None:
             argv = ["ip", "netns", "exec", netns, *argv]
         say("  $ " + " ".join(argv))
@@ -356,6 +357,7 @@ class Millraced:
 
 def main(name, function):
     """Runs a case as a program. Exit code 1: it couldn't be run."""
+    os.sched_setaffinity(0, {USABLE[-1]})
     try:
         with Case(name) as case:
             function(case)

@@ -3,6 +3,7 @@
 
 #include "common/logmsg.h"
 #include "dataplane/device.h"
+#include "dataplane/steer.h"
 
 #include <rte_eal.h>
 #include <rte_errno.h>
@@ -48,7 +49,18 @@ static uint32_t name_hash(const char *text)
 	return hash;
 }
 
-// "0@(0,1,2),1@0,2@1": the main lcore on every cpu allowed, the others pinned.
+// The threads that don't poll: on the cpus that no lcore polls, if there are any.
+static void leave_to_lcores(cpu_set_t *allowed, const struct config *config)
+{
+	cpu_set_t rest = *allowed;
+
+	for (unsigned i = 0; i < config->cpu_count; i++)
+		CPU_CLR(config->cpus[i], &rest);
+	if (CPU_COUNT(&rest) > 0)
+		*allowed = rest;
+}
+
+// "0@(2,3),1@0,2@1": the main lcore and what it starts where there is room, the others pinned.
 static int add_lcores(struct eal_args *args, const struct config *config)
 {
 	char text[CONFIG_CPUS_MAX * 12 + CPU_SETSIZE * 5];
@@ -59,6 +71,7 @@ static int add_lcores(struct eal_args *args, const struct config *config)
 	CPU_ZERO(&allowed);
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
 		return -errno;
+	leave_to_lcores(&allowed, config);
 	used += (size_t)snprintf(text, sizeof(text), "--lcores=0@(");
 	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		if (!CPU_ISSET(cpu, &allowed))
@@ -81,7 +94,8 @@ static unsigned memory_mib(const struct config *config, const struct plan *plan)
 
 	for (unsigned p = 0; p < config->port_count; p++)
 		bytes += plan_pool_bytes(plan->mbufs[p]) * 5 / 4;
-	bytes += (uint64_t)plan->lcore_count * plan->partition_count * config->ring_size * 16;
+	bytes += (uint64_t)plan->lcore_count * plan->partition_count * config->ring_size *
+		 sizeof(struct steered);
 	return (unsigned)(bytes >> 20);
 }
 

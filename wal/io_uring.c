@@ -4,7 +4,9 @@
 #include <liburing.h>
 
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct uring_io {
 	struct wal_io io;
@@ -106,6 +108,21 @@ static const struct wal_io_ops uring_ops = {
 	.close = uring_close,
 };
 
+// The kernel's workers, which do the flushes, run anywhere but on the owner's CPU: it polls, and
+// would be off it for as long as they take. Best effort: kernels before 5.14 leave them where they
+// are, and a process with one CPU has no other place.
+static void keep_workers_away(struct uring_io *u)
+{
+	cpu_set_t set;
+	int cpu = sched_getcpu();
+
+	if (cpu < 0 || sched_getaffinity(getpid(), sizeof(set), &set) < 0)
+		return;
+	CPU_CLR(cpu, &set);
+	if (CPU_COUNT(&set) > 0)
+		io_uring_register_iowq_aff(&u->ring, sizeof(set), &set);
+}
+
 int wal_io_uring_open(struct wal_io **ret, unsigned depth, const struct iovec *buffers,
 	unsigned count, int lock_fd)
 {
@@ -135,6 +152,7 @@ int wal_io_uring_open(struct wal_io **ret, unsigned depth, const struct iovec *b
 		u->region = buffers[0].iov_base;
 		u->region_len = buffers[0].iov_len;
 	}
+	keep_workers_away(u);
 	*ret = &u->io;
 
 	return 0;

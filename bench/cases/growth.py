@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What grows and what doesn't: events/s with partitions, start time with the log, memory with batches."""
 
-import os
 import pathlib
 import shutil
 import sys
@@ -10,7 +9,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 from capacity import LOG, MBUFS, NULL_PORT, POOL, measure, spread_port  # noqa: E402
-from harness import BUILD, Millraced, cpus, main, say, seconds  # noqa: E402
+from harness import BUILD, USABLE, Millraced, cpus, main, say, seconds  # noqa: E402
 
 SIZE = 600
 STARTS = 5
@@ -20,14 +19,13 @@ FACTOR = 1.5
 
 
 def by_partitions(case, duration):
-    usable = sorted(os.sched_getaffinity(0))
     base = None
     for partitions in (1, 2, 4):
-        if partitions > len(usable):
+        if partitions > len(USABLE):
             say(f"  {partitions} partitions need as many CPUs: not measured here")
             continue
         port, more = spread_port(case, SIZE, partitions)
-        window = measure(case, port, ",".join(map(str, usable[:partitions])), duration,
+        window = measure(case, port, ",".join(map(str, USABLE[:partitions])), duration,
                          log={"segment_size": "256MiB", "retain_size": "1GiB"}, **more)
         base = base or window.per_second
         case.row(f"partitions_{partitions}_durable_per_second", window.per_second, "events/s", base)
