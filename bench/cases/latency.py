@@ -17,7 +17,9 @@ from capacity import (LOG, MBUFS, POOL, Window, commit_rows, fio, make_capture, 
 from harness import Millraced, cpus, main, seconds  # noqa: E402
 
 SIZE = 600
-COMMIT = {"commit_interval": "2ms"}
+BLOCK = "256KiB"  # a quarter of the default: how long a block fills is part of the time
+QUEUE = 16384     # descriptors: a virtual CPU is taken away for up to half a millisecond
+COMMIT = {"commit_interval": "2ms", "block_size": BLOCK}
 LOADS = (1, 50, 90)
 QUANTILES = ("50.000000", "99.000000", "99.900000")
 GOAL = 4.0  # times the disk's own p99, at 50 %
@@ -25,7 +27,7 @@ GOAL = 4.0  # times the disk's own p99, at 50 %
 
 def disk_latency(case, duration):
     """{quantile: ms} of one write of a block and the flush after it, one at a time."""
-    job, _ = fio(case, duration, "--fdatasync=1", depth=1)
+    job, _ = fio(case, duration, "--fdatasync=1", depth=1, block=BLOCK.removesuffix("iB"))
     write, sync = job["write"]["clat_ns"]["percentile"], job["sync"]["lat_ns"]["percentile"]
     return {q: (write[q] + sync[q]) / 1e6 for q in QUANTILES}
 
@@ -33,7 +35,8 @@ def disk_latency(case, duration):
 def paced(case, capture, cpu, rate, duration):
     receiver = Millraced(case, pcap_port(capture), cpu, log={**LOG, **COMMIT},
                          memory={"mbufs": MBUFS}, program=POOL, keep=True,
-                         env={"MILLRACE_BENCH_RATE": str(int(rate))})
+                         env={"MILLRACE_BENCH_RATE": str(int(rate)),
+                              "MILLRACE_BENCH_QUEUE": str(QUEUE)})
     time.sleep(3)
     window = Window(receiver, duration)
     receiver.stop()
