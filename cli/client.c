@@ -2,6 +2,7 @@
 
 #include "cli/client.h"
 
+#include "common/clock.h"
 #include "common/units.h"
 
 #include <curl/curl.h>
@@ -13,7 +14,6 @@
 
 #define ANSWER_MAX ((size_t)64 << 20)
 #define NS_PER_MS 1000000u
-#define NS_PER_SECOND 1000000000u
 #define SLEEP_SLICE_NS (50u * NS_PER_MS) // a signal between the check and the sleep costs so much
 
 struct answer {
@@ -231,17 +231,9 @@ bool client_duration(const char *text, const char *option, uint64_t def, uint64_
 	return false;
 }
 
-uint64_t client_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS_PER_SECOND + (uint64_t)t.tv_nsec;
-}
-
 void client_sleep_until(uint64_t then_ns, const volatile bool *wake)
 {
-	for (uint64_t now; (now = client_now()) < then_ns;) {
+	for (uint64_t now; (now = clock_monotonic_ns()) < then_ns;) {
 		uint64_t left = then_ns - now;
 		struct timespec slice = {
 			.tv_nsec = (long)(left < SLEEP_SLICE_NS ? left : SLEEP_SLICE_NS)};
@@ -261,10 +253,10 @@ int client_sample(const struct cli *cli, uint64_t interval_ns, struct client_sam
 	err = cli_get(cli, "/api/v1/stats", &ret->before);
 	if (err != EXIT_CLI_OK)
 		return err;
-	begin = client_now();
+	begin = clock_monotonic_ns();
 	client_sleep_until(begin + interval_ns, NULL);
 	err = cli_interrupted ? EXIT_CLI_INTERRUPTED : cli_get(cli, "/api/v1/stats", &ret->after);
-	ret->interval_ns = client_now() - begin;
+	ret->interval_ns = clock_monotonic_ns() - begin;
 	if (err != EXIT_CLI_OK)
 		client_samples_free(ret);
 	return err;

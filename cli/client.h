@@ -24,11 +24,8 @@ int client_show(const struct cli *cli, const char *path, void (*view)(const json
 // A duration of an option; 'def' when it wasn't given. False: told on stderr.
 bool client_duration(const char *text, const char *option, uint64_t def, uint64_t *ret_ns);
 
-// CLOCK_MONOTONIC in ns.
-uint64_t client_now(void);
-
-// Sleeps until then, or less when the command is interrupted or, with 'wake' not NULL, when *wake
-// becomes true.
+// Sleeps until then (clock_monotonic_ns()), or less when the command is interrupted or, with 'wake'
+// not NULL, when *wake becomes true.
 void client_sleep_until(uint64_t then_ns, const volatile bool *wake);
 
 // Two answers of /api/v1/stats, 'interval_ns' apart; 0 or an exit code, told.

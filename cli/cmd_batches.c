@@ -3,6 +3,7 @@
 
 #include "cli/client.h"
 #include "cli/views.h"
+#include "common/clock.h"
 #include "common/units.h"
 
 #include <inttypes.h>
@@ -88,7 +89,7 @@ static int follow(const struct cli *cli, struct wanted *wanted)
 	int err;
 
 	while (!cli_interrupted) {
-		client_sleep_until(client_now() + FOLLOW_NS, NULL);
+		client_sleep_until(clock_monotonic_ns() + FOLLOW_NS, NULL);
 		if (cli_interrupted)
 			break;
 		err = fetch(cli, wanted, &envelope);

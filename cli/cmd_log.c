@@ -2,6 +2,7 @@
 // millrace log: verify, repair.
 
 #include "cli/log_dirs.h"
+#include "common/clock.h"
 #include "common/json.h"
 #include "wal/recover.h"
 #include "wal/wal.h"
@@ -9,7 +10,6 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define QUIET_SECONDS 2.0 // no progress for what is done sooner
@@ -23,10 +23,7 @@ struct progress {
 
 static double now(void)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+	return (double)clock_monotonic_ns() / 1e9;
 }
 
 static bool show_progress(uint64_t done, uint64_t all, void *arg)

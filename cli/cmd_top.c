@@ -4,13 +4,13 @@
 #include "cli/client.h"
 #include "cli/rates.h"
 #include "cli/views.h"
+#include "common/clock.h"
 #include "common/json.h"
 
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SCREEN_ON "\033[?1049h\033[?25l"
@@ -199,7 +199,7 @@ static int step(struct top *top, bool *shown)
 	if (err != EXIT_CLI_OK)
 		return err;
 	top->error[0] = '\0';
-	now = client_now();
+	now = clock_monotonic_ns();
 	if (!top->cli->json)
 		client_data(after);
 	if (top->before != NULL) {
@@ -215,7 +215,7 @@ static int step(struct top *top, bool *shown)
 // On a screen a receiver that went away is waited for; elsewhere that is the end.
 static int run_loop(struct top *top)
 {
-	uint64_t next = client_now();
+	uint64_t next = clock_monotonic_ns();
 	bool shown;
 	int err;
 
@@ -229,8 +229,9 @@ static int run_loop(struct top *top)
 		if (shown && top->once)
 			return EXIT_CLI_OK;
 		next += top->delay_ns;
-		if (next < client_now())
-			next = client_now(); // late by more than an interval: no catching up
+		if (next < clock_monotonic_ns())
+			next = clock_monotonic_ns(); // late by more than an interval: no catching
+						     // up
 		do {
 			resized = false;
 			client_sleep_until(next, &resized);

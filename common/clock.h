@@ -6,6 +6,7 @@
 // thread renews about once a second, so that reading it is no system call.
 
 #include <stdint.h>
+#include <time.h>
 #include <x86intrin.h>
 
 // Measures the TSC against CLOCK_MONOTONIC (about 20 ms) and sets the first calibration. Once per
@@ -24,6 +25,27 @@ static inline uint64_t clock_ticks(void)
 
 // Real time of a TSC value in ns; may go back when the system's clock is set. Any thread.
 uint64_t clock_real_ns(uint64_t ticks);
+
+// The kernel's clocks, by a system call each: for threads that don't poll, and for programs that
+// never called clock_init().
+static inline uint64_t clock_kernel_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+static inline uint64_t clock_monotonic_ns(void)
+{
+	return clock_kernel_ns(CLOCK_MONOTONIC);
+}
+
+// Since 1970 in UTC.
+static inline int64_t clock_system_ns(void)
+{
+	return (int64_t)clock_kernel_ns(CLOCK_REALTIME);
+}
 
 static inline uint64_t clock_ns_to_ticks(uint64_t ns)
 {

@@ -2,6 +2,8 @@
 
 #include "common/json.h"
 
+#include "common/clock.h"
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
@@ -55,11 +57,9 @@ json_t *json_warning(const char *code, const char *text, const char *mend)
 
 json_t *json_envelope(const char *schema, const char *receiver, json_t *data, json_t *warnings)
 {
-	struct timespec now;
 	char buf[TIME_TEXT_BYTES];
 
-	clock_gettime(CLOCK_REALTIME, &now);
-	time_text((int64_t)now.tv_sec * NS_PER_SECOND + now.tv_nsec, buf);
+	time_text(clock_system_ns(), buf);
 	if (warnings == NULL)
 		warnings = json_array();
 	return json_pack("{s:s, s:s, s:o, s:o, s:o}", "schema", schema, "time", buf, "receiver",

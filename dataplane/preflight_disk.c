@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "common/clock.h"
 #include "dataplane/preflight_rows.h"
 
 #include <liburing.h>
@@ -10,7 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SEGMENTS_WANTED 3
@@ -176,14 +176,6 @@ static void check_space(struct checks *c, const char *dir)
 			(double)(wanted - have) / MIB / 1024, dir);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000u + (uint64_t)ts.tv_nsec;
-}
-
 static int compare(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -198,13 +190,13 @@ static int time_writes(int fd, const void *buf, bool dsync, uint64_t *ret)
 	struct iovec iov = {.iov_base = (void *)(uintptr_t)buf, .iov_len = PROBE_BYTES};
 
 	for (unsigned i = 0; i < PROBE_WRITES; i++) {
-		uint64_t begin = now_ns();
+		uint64_t begin = clock_monotonic_ns();
 		off_t at = (off_t)(i % 32) * PROBE_BYTES;
 		if (pwritev2(fd, &iov, 1, at, dsync ? RWF_DSYNC : 0) != (ssize_t)PROBE_BYTES)
 			return -errno;
 		if (!dsync && fdatasync(fd) != 0)
 			return -errno;
-		ret[i] = now_ns() - begin;
+		ret[i] = clock_monotonic_ns() - begin;
 	}
 	qsort(ret, PROBE_WRITES, sizeof(ret[0]), compare);
 	return 0;

@@ -15,19 +15,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define KEEPER_PERIOD_MS 200 // for retention by age and for a full disk that has room again
-
-static int64_t real_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 static void path_of(const struct wal *wal, const char *name, char *ret, size_t len)
 {
@@ -104,7 +94,7 @@ static void close_finished(struct wal *wal)
 			continue;
 		close(s->fd);
 		s->fd = -1;
-		s->closed_at = real_now();
+		s->closed_at = clock_system_ns();
 	}
 }
 
@@ -189,7 +179,7 @@ static bool due(const struct wal *wal, const struct segment *s)
 	if (log->retain_bytes && wal->bytes + log->segment_bytes > log->retain_bytes)
 		return true;
 
-	return log->retain_age_ns && real_now() - s->closed_at > (int64_t)log->retain_age_ns;
+	return log->retain_age_ns && clock_system_ns() - s->closed_at > (int64_t)log->retain_age_ns;
 }
 
 static void retain(struct wal *wal)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "wal/scrub.h"
 
+#include "common/clock.h"
 #include "common/logmsg.h"
 #include "wal/disk.h"
 #include "wal/scrub_internal.h"
@@ -15,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SECOND INT64_C(1000000000)
@@ -23,12 +23,9 @@
 #define DISK_WAIT_NS (10 * SECOND) // for a disk that is always busy
 #define PAUSES_PER_SECOND 8
 
-static int64_t now(clockid_t clock)
+static int64_t monotonic_now(void)
 {
-	struct timespec t;
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * SECOND + t.tv_nsec;
+	return (int64_t)clock_monotonic_ns();
 }
 
 static bool stopping(struct wal_scrub *scrub)
@@ -58,9 +55,9 @@ static bool sleep_until(struct wal_scrub *scrub, int64_t monotonic)
 
 static void wait_for_disk(struct wal_scrub *scrub, const struct scrub_log *log)
 {
-	int64_t end = now(CLOCK_MONOTONIC) + DISK_WAIT_NS;
+	int64_t end = monotonic_now() + DISK_WAIT_NS;
 
-	while (!wal_disk_is_idle(log->dir_fd) && now(CLOCK_MONOTONIC) < end && !stopping(scrub))
+	while (!wal_disk_is_idle(log->dir_fd) && monotonic_now() < end && !stopping(scrub))
 		;
 }
 
@@ -78,7 +75,7 @@ bool scrub_pace(struct wal_scrub *scrub, const struct scrub_log *log, uint64_t b
 	wait_for_disk(scrub, log);
 	go_on = sleep_until(scrub, due);
 	scrub->unpaid = 0;
-	scrub->paused_at = now(CLOCK_MONOTONIC);
+	scrub->paused_at = monotonic_now();
 	return go_on;
 }
 
@@ -91,12 +88,12 @@ static void save(struct scrub_log *log)
 			 "place",
 			log->wal->options.partition, SCRUB_PLACE_NAME, log->wal->dir, strerror(-r));
 	log->save_error = r;
-	log->saved_at = now(CLOCK_MONOTONIC);
+	log->saved_at = monotonic_now();
 }
 
 void scrub_save_if_due(struct scrub_log *log)
 {
-	if (now(CLOCK_MONOTONIC) - log->saved_at > SAVE_NS)
+	if (monotonic_now() - log->saved_at > SAVE_NS)
 		save(log);
 }
 
@@ -238,14 +235,14 @@ out:
 static bool in_round(const struct wal_scrub *scrub, struct scrub_log *log)
 {
 	struct scrub_place *place = &log->place;
-	int64_t since = now(CLOCK_REALTIME) - place->round_began;
+	int64_t since = clock_system_ns() - place->round_began;
 
 	if (place->round_began > 0 && !place->round_ended)
 		return true;
 	// A clock that was put back must not hold it up for years.
 	if (place->round_began > 0 && since >= 0 && (uint64_t)since < scrub->options.interval_ns)
 		return false;
-	place->round_began = now(CLOCK_REALTIME);
+	place->round_began = clock_system_ns();
 	place->round_ended = false;
 	place->segment_first = 0;
 	place->from = (struct wal_walk_point){0};
@@ -315,7 +312,7 @@ static void *scrub_run(void *arg)
 	struct wal_scrub *scrub = arg;
 
 	lower_priority();
-	scrub->paused_at = now(CLOCK_MONOTONIC);
+	scrub->paused_at = monotonic_now();
 	for (unsigned i = 0; i < scrub->count; i++) {
 		look_again(scrub, &scrub->logs[i]);
 		look_at_headers(scrub, &scrub->logs[i]);
@@ -326,7 +323,7 @@ static void *scrub_run(void *arg)
 		for (unsigned i = 0; i < scrub->count && !stopping(scrub); i++)
 			done |= step(scrub, &scrub->logs[i]);
 		if (!done)
-			sleep_until(scrub, now(CLOCK_MONOTONIC) + SECOND);
+			sleep_until(scrub, monotonic_now() + SECOND);
 	}
 	for (unsigned i = 0; i < scrub->count; i++)
 		save(&scrub->logs[i]);
@@ -387,7 +384,7 @@ static void load(struct scrub_log *log)
 			: r == -EPROTONOSUPPORT ? "it was written by another version"
 						: strerror(-r));
 	counter_set(&log->wal->counters[WAL_damaged_places], log->place.damage_count);
-	log->saved_at = now(CLOCK_MONOTONIC);
+	log->saved_at = monotonic_now();
 }
 
 static int add_log(struct wal_scrub *scrub, struct wal *wal)

@@ -1,19 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "common/clock.h"
 #include "wal/scrub_internal.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-static int64_t real_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
-}
 
 static bool on_block(uint64_t done, uint64_t all, void *arg)
 {
@@ -81,7 +73,7 @@ static struct scrub_damage damage_at(const struct scrub_look *look, unsigned ind
 		.from = look->at,
 		.offset = look->at.offset,
 		.seq = look->at.offset > 0 ? look->at.next_seq : segment->file.first_seq,
-		.found_at = real_now()};
+		.found_at = clock_system_ns()};
 
 	snprintf(damage.file, sizeof(damage.file), "%s", segment->file.name);
 	return damage;

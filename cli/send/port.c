@@ -4,6 +4,7 @@
 
 #include "cli/send/frame.h"
 #include "cli/send/send.h"
+#include "common/clock.h"
 
 #include <rte_eal.h>
 #include <rte_ethdev.h>
@@ -38,14 +39,6 @@ struct port_wire {
 	uint32_t bytes[SEND_BURST_MAX]; // payload of each frame of the burst
 	uint32_t events[SEND_BURST_MAX];
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
-}
 
 static void pause_ms(long ms)
 {
@@ -142,12 +135,12 @@ static void port_close(struct send_wire *wire)
 {
 	struct port_wire *w = (struct port_wire *)wire;
 	struct rte_mbuf *none = NULL;
-	uint64_t until = now_ns() + DRAIN_TIMEOUT_NS;
+	uint64_t until = clock_monotonic_ns() + DRAIN_TIMEOUT_NS;
 
 	if (w == NULL)
 		return;
 	if (w->used) {
-		while (rte_mempool_in_use_count(w->pool) > 0 && now_ns() < until) {
+		while (rte_mempool_in_use_count(w->pool) > 0 && clock_monotonic_ns() < until) {
 			rte_eth_tx_burst(w->port, 0, &none, 0);
 			pause_ms(1);
 		}
@@ -295,7 +288,7 @@ static int setup_queues(struct port_wire *w)
 // A memif client doesn't even start before its server is there.
 static int start_device(struct port_wire *w, uint64_t timeout_ns, const volatile bool *stop)
 {
-	uint64_t until = now_ns() + timeout_ns;
+	uint64_t until = clock_monotonic_ns() + timeout_ns;
 	struct rte_eth_link link;
 
 	for (;;) {
@@ -306,7 +299,7 @@ static int start_device(struct port_wire *w, uint64_t timeout_ns, const volatile
 			return 0;
 		if (*stop)
 			return -EINTR;
-		if (now_ns() >= until)
+		if (clock_monotonic_ns() >= until)
 			return -ETIMEDOUT;
 		pause_ms(10);
 	}

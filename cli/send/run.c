@@ -2,6 +2,7 @@
 // Pacing.
 
 #include "cli/send/send.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,14 +14,6 @@
 #define SLEEP_LEAST_NS 20000u
 #define SLEEP_EARLY_NS 5000u
 #define SLEEP_MOST_NS 100000000u
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * NS + (uint64_t)t.tv_nsec;
-}
 
 uint64_t send_due_ns(const struct send_plan *plan, uint64_t i)
 {
@@ -43,7 +36,7 @@ uint64_t send_due_count(const struct send_plan *plan, uint64_t ns)
 static uint64_t wait_until(uint64_t due, const volatile bool *stop)
 {
 	for (;;) {
-		uint64_t now = now_ns();
+		uint64_t now = clock_monotonic_ns();
 		uint64_t left;
 		struct timespec t = {0};
 
@@ -84,7 +77,7 @@ void send_run(const struct send_plan *plan, struct send_wire *wire, const volati
 
 	memset(ret, 0, sizeof(*ret));
 	prctl(PR_SET_TIMERSLACK, 1ul);
-	start = now_ns();
+	start = clock_monotonic_ns();
 	report = start + NS;
 	while (next < datagrams && !*stop) {
 		uint64_t left = datagrams - next;
@@ -104,6 +97,6 @@ void send_run(const struct send_plan *plan, struct send_wire *wire, const volati
 			report += NS;
 		}
 	}
-	ret->elapsed_ns = now_ns() - start;
+	ret->elapsed_ns = clock_monotonic_ns() - start;
 	ret->interrupted = *stop;
 }
