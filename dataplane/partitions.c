@@ -122,12 +122,16 @@ int partitions_scrub(struct dataplane *dp)
 	struct wal_scrub_options options = {
 		.rate = log->scrub_rate, .interval_ns = log->scrub_interval_ns};
 	struct wal *logs[CONFIG_PARTITIONS_MAX];
+	int err;
 
 	if (log->scrub_rate == 0)
 		return 0;
 	for (unsigned i = 0; i < dp->partition_count; i++)
 		logs[i] = dp->partitions[i].wal;
-	return wal_scrub_start(&dp->scrub, logs, dp->partition_count, &options);
+	err = wal_scrub_start(&dp->scrub, logs, dp->partition_count, &options);
+	if (err != 0)
+		log_err("can't start scrubbing: %s", strerror(-err));
+	return err;
 }
 
 void partitions_close(struct dataplane *dp)
