@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "wal/reader.h"
+#include "wal/scan.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -104,4 +107,16 @@ out:
 	free(list);
 	closedir(dir);
 	return r;
+}
+
+bool wal_renamed(const char *dir, const char *name, int fd)
+{
+	char path[PATH_MAX];
+	struct stat mine, named;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (stat(path, &named) < 0)
+		return errno == ENOENT;
+	return fstat(fd, &mine) == 0 &&
+	       (mine.st_ino != named.st_ino || mine.st_dev != named.st_dev);
 }

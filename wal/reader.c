@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define OPEN_TRIES 16 // retention may take a segment between its listing and its opening
@@ -46,16 +45,9 @@ static bool beyond_limit(const struct wal_reader *reader, uint64_t first_seq)
 		       reader->limit.offset <= WAL_SCHEMA_BYTES);
 }
 
-// Whether the open file is still the one of its name: retention unlinks and renames, and a recycled
-// file keeps its inode while its bytes become those of another segment.
 static bool taken_away(const struct wal_reader *reader)
 {
-	char path[CONFIG_PATH_MAX + 64];
-	struct stat mine, named;
-
-	snprintf(path, sizeof(path), "%s/%s", reader->dir, reader->file.name);
-	return fstat(reader->fd, &mine) < 0 || stat(path, &named) < 0 ||
-	       mine.st_ino != named.st_ino || mine.st_dev != named.st_dev;
+	return wal_renamed(reader->dir, reader->file.name, reader->fd);
 }
 
 // What a first page that can't be used means: 0, no segment there yet, of the newest file of a log

@@ -11,6 +11,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+// Whether a segment's name leads no longer to the open file. Retention unlinks and renames, and
+// only then do a recycled file's bytes become another segment's. A name that can't be followed for
+// another reason is not gone.
+bool wal_renamed(const char *dir, const char *name, int fd);
+
 // Bytes of a file in one buffer, read ahead in big steps. No byte at or beyond 'limit' is read, so
 // none can be held that a writer still changes.
 struct wal_window {

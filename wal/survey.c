@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define WHY_BYTES 512
@@ -33,21 +32,6 @@ static int file_open(const struct wal_survey *survey, unsigned index)
 	return fd == -EINVAL ? wal_survey_file(survey, index, O_RDONLY) : fd;
 }
 
-// Whether the segment's name leads no longer to the open file. Retention unlinks and renames, and
-// only then do a recycled file's bytes change. A name that can't be followed is not gone.
-static bool renamed(const struct wal_survey *survey, unsigned index, int fd)
-{
-	struct stat mine, named;
-	int now = wal_survey_file(survey, index, O_RDONLY);
-	bool other = now == -ENOENT ||
-		     (now >= 0 && fstat(fd, &mine) == 0 && fstat(now, &named) == 0 &&
-			     (mine.st_ino != named.st_ino || mine.st_dev != named.st_dev));
-
-	if (now >= 0)
-		close(now);
-	return other;
-}
-
 // Reads the schema page anew. Errors of wal_walk_open(), or of opening the file.
 static int header_load(const struct wal_survey *survey, unsigned index,
 	struct wal_segment_header *ret, char *why, size_t why_len)
@@ -65,7 +49,7 @@ static int header_load(const struct wal_survey *survey, unsigned index,
 	*ret = walk.header;
 	snprintf(why, why_len, "%s", walk.why);
 	wal_walk_close(&walk);
-	if (r < 0 && renamed(survey, index, fd))
+	if (r < 0 && wal_renamed(survey->dir, survey->segments[index].file.name, fd))
 		r = -ENOENT;
 	close(fd);
 	return r;
