@@ -35,12 +35,10 @@ struct maker {
 
 static int write_page(struct maker *m, const uint8_t *bytes, size_t len)
 {
-	ssize_t n = pwrite(m->fd, bytes, len, (off_t)m->offset);
+	int r = file_write_at(m->fd, bytes, len, m->offset);
 
-	if (n != (ssize_t)len)
-		return n < 0 ? -errno : -EIO;
 	m->offset += len;
-	return 0;
+	return r;
 }
 
 static void fill(struct maker *m)

@@ -13,17 +13,20 @@
 
 #define PATH_BYTES 4096
 
-static int write_all(int fd, const char *data, size_t len)
+int file_write_at(int fd, const void *data, size_t len, uint64_t offset)
 {
+	const char *at = data;
+
 	while (len > 0) {
-		ssize_t n = write(fd, data, len);
+		ssize_t n = pwrite(fd, at, len, (off_t)offset);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
-			return -errno;
-		data += n;
+		if (n <= 0)
+			return n < 0 ? -errno : -EIO;
+		at += n;
 		len -= (size_t)n;
+		offset += (uint64_t)n;
 	}
 	return 0;
 }
@@ -35,7 +38,7 @@ static int write_synced(int dir_fd, const char *name, const void *data, size_t l
 
 	if (fd < 0)
 		return -errno;
-	rc = write_all(fd, data, len);
+	rc = file_write_at(fd, data, len, 0);
 #ifndef MUTANT_FILE_NOT_SYNCED
 	if (rc == 0 && fsync(fd) != 0)
 		rc = -errno;

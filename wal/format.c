@@ -2,6 +2,7 @@
 #include "wal/format.h"
 
 #include "wal/arrow.h"
+#include "wal/meta.h"
 
 #include <errno.h>
 #include <string.h>
@@ -11,11 +12,6 @@
 
 const uint8_t wal_column_width[WAL_COLUMNS] = {8, 8, 16, 2, 2, 8, 4, 8, 4};
 
-static uint64_t align_up(uint64_t n, uint64_t to)
-{
-	return (n + to - 1) / to * to;
-}
-
 // Where the payload begins with room for so many rows, filling the columns' places on the way.
 static uint64_t place(uint64_t rows, uint64_t at[WAL_COLUMNS])
 {
@@ -24,7 +20,7 @@ static uint64_t place(uint64_t rows, uint64_t at[WAL_COLUMNS])
 	for (unsigned i = 0; i < WAL_COLUMNS; i++) {
 		at[i] = next;
 		next += (rows + (i == COL_PAYLOAD ? 1 : 0)) * wal_column_width[i];
-		next = align_up(next, COLUMN_ALIGN);
+		next = wal_align_up(next, COLUMN_ALIGN);
 	}
 	return next;
 }
@@ -77,7 +73,7 @@ uint32_t wal_rows_for(uint32_t size, uint32_t mean_payload)
 
 uint32_t wal_block_len(const struct wal_layout *layout, uint32_t payload_bytes)
 {
-	return (uint32_t)align_up(
+	return (uint32_t)wal_align_up(
 		(uint64_t)layout->payload + payload_bytes + WAL_TRAILER_BYTES, WAL_PAGE);
 }
 

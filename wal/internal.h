@@ -77,10 +77,9 @@ struct wal {
 	size_t region_len;
 	struct wal_block *blocks;
 	unsigned block_count;
-	uint32_t free_blocks[66];
+	uint32_t free_blocks[66]; // queue_depth of 64 at most, the open one, one to compress into
 	unsigned free_block_count;
-	struct wal_packer *packer; // NULL: no compression
-	unsigned pack_blocks;      // kept free to compress into: 0 or 1
+	struct wal_packer *packer; // NULL: no compression; else a block is kept free for it
 	uint32_t free_ctl[WAL_CTL_BUFFERS];
 	unsigned free_ctl_count;
 	struct segment *current; // NULL until the first write
@@ -116,9 +115,8 @@ struct wal {
 	bool direct_told; // that there is no O_DIRECT here
 	int spare_error;  // of the last try to make a spare, told once
 
-	uint64_t counters[WAL_COUNTER_COUNT]; // log_*, segments_re*: keeper; scrubbed_*,
-					      // damaged_places: scrub.c;
-	// others: owner
+	// log_*, segments_re*: keeper; scrubbed_*, damaged_places: scrub.c; others: owner
+	uint64_t counters[WAL_COUNTER_COUNT];
 	struct counter_set counter_set;
 	struct hist_entry hist_entry;
 };
@@ -155,6 +153,9 @@ void wal_lose(struct wal *wal); // of a failed log: what was in flight is counte
 int wal_keeper_start(struct wal *wal);
 void wal_keeper_stop(struct wal *wal);
 void wal_keeper_wake(struct wal *wal);
+
+// thread.c: a thread that takes no signals: they are the control thread's. 0 or a negative errno.
+int wal_thread_start(pthread_t *ret, const char *name, void *(*fn)(void *arg), void *arg);
 
 // spare.c, called by the keeper: a spare segment, made of what is there or new. NULL and a negative
 // errno in *ret_error when the disk has no room.

@@ -290,7 +290,7 @@ static bool lacks_end(const struct wal_survey *survey, unsigned index, struct wa
 	const struct wal_segment *segment = &survey->segments[index];
 	const struct wal_segment *next = &survey->segments[index + 1];
 
-	if (!survey->ends_due || segment->stop != WAL_STEP_NONE || index + 1 >= survey->count ||
+	if (!survey->thorough || segment->stop != WAL_STEP_NONE || index + 1 >= survey->count ||
 		!next->looked || next->header_error || next->header.first_seq != segment->next_seq)
 		return false;
 	snprintf(ret->what, sizeof(ret->what), "the segment ends here without its last page");

@@ -11,7 +11,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -255,19 +254,12 @@ void wal_keeper_wake(struct wal *wal)
 
 int wal_keeper_start(struct wal *wal)
 {
-	sigset_t all, old;
 	int r = adopt_files(wal);
 
 	if (r < 0)
 		return r;
-	// Signals are the control thread's.
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = -pthread_create(&wal->keeper, NULL, keeper, wal);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	r = wal_thread_start(&wal->keeper, "wal-keeper", keeper, wal);
 	wal->keeper_runs = r == 0;
-	if (r == 0)
-		pthread_setname_np(wal->keeper, "wal-keeper");
 
 	return r;
 }

@@ -17,6 +17,11 @@ struct block_meta {
 	uint32_t payload;
 };
 
+static inline uint64_t wal_align_up(uint64_t n, uint64_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
 // Bytes of a column of so many rows; for the payload, of its offsets.
 static inline uint64_t column_bytes(unsigned column, uint32_t rows)
 {

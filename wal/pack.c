@@ -102,14 +102,9 @@ static uint32_t store(struct packing *p, const uint8_t *from, uint32_t len, bool
 	memcpy(to, &prefix, sizeof(prefix));
 	n += PACK_PREFIX_BYTES;
 	end = p->at + (uint32_t)n;
-	p->at = (end + PACK_ALIGN - 1) / PACK_ALIGN * PACK_ALIGN;
+	p->at = (uint32_t)wal_align_up(end, PACK_ALIGN);
 	memset(p->to + end, 0, p->at - end);
 	return (uint32_t)n;
-}
-
-static uint32_t pages(uint32_t bytes)
-{
-	return (bytes + WAL_PAGE - 1) / WAL_PAGE * WAL_PAGE;
 }
 
 static bool pays(uint32_t before, uint64_t after)
@@ -155,7 +150,8 @@ static bool pack(struct packing *p, const uint8_t *block, const struct wal_fill 
 	// A payload of noise is copied beside columns that shrink enough for both.
 	ret->payload_bytes =
 		store(p, payload, fill->payload_bytes, pays(fill->payload_bytes, expected));
-	ret->block_len = pages(ret->payload + ret->payload_bytes + WAL_TRAILER_BYTES);
+	ret->block_len = (uint32_t)wal_align_up(
+		ret->payload + ret->payload_bytes + WAL_TRAILER_BYTES, WAL_PAGE);
 	return pays(plain, ret->block_len);
 }
 

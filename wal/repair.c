@@ -16,22 +16,6 @@
 #define COPY_BYTES (1u << 20)
 #define SECTOR 512u // what a disk writes as a whole
 
-static int write_all(int fd, const uint8_t *bytes, size_t len, uint64_t offset)
-{
-	while (len > 0) {
-		ssize_t n = pwrite(fd, bytes, len, (off_t)offset);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		bytes += n;
-		len -= (size_t)n;
-		offset += (uint64_t)n;
-	}
-	return 0;
-}
-
 // A new file in quarantine for what stood at 'offset'; an older one of the same name is that of a
 // repair that was cut short, and replaced.
 static int quarantine_file(
@@ -66,7 +50,7 @@ static int copy_raw(int from, uint64_t offset, uint64_t end, int to)
 
 		r = wal_window_get(&window, at, COPY_BYTES, &bytes, &len);
 		if (r == 0 && !all_zero(bytes, len))
-			r = write_all(to, bytes, len, at - offset);
+			r = file_write_at(to, bytes, len, at - offset);
 		if (len < COPY_BYTES)
 			break;
 	}
@@ -113,7 +97,7 @@ static int copy_block(int from, const struct wal_found *found, int to, uint64_t 
 	wal_window_init(&window, from, found->end);
 	r = wal_window_get(&window, found->offset, found->end - found->offset, &bytes, &len);
 	if (r == 0)
-		r = write_all(to, bytes, len, at);
+		r = file_write_at(to, bytes, len, at);
 	wal_window_free(&window);
 	return r;
 }
@@ -129,7 +113,7 @@ static int copy_blocks(const struct wal_survey *survey, unsigned index, int from
 	r = survey->segments[index].header_error ? compose_schema(survey, &list->list[0], page)
 						 : read_schema(from, page);
 	if (r == 0)
-		r = write_all(to, page, WAL_SCHEMA_BYTES, 0);
+		r = file_write_at(to, page, WAL_SCHEMA_BYTES, 0);
 	for (unsigned i = 0; r == 0 && i < list->count; i++) {
 		if (!list->list[i].good || list->list[i].segment_end)
 			continue;
@@ -138,7 +122,7 @@ static int copy_blocks(const struct wal_survey *survey, unsigned index, int from
 	}
 	wal_eos_compose(page);
 	if (r == 0)
-		r = write_all(to, page, WAL_PAGE, at);
+		r = file_write_at(to, page, WAL_PAGE, at);
 	if (r == 0 && fsync(to) < 0)
 		r = -errno;
 	return r;
@@ -196,7 +180,7 @@ static int quarantine(const struct wal_survey *survey, unsigned index, uint64_t 
 
 static int write_flushed(int fd, const uint8_t *bytes, size_t len, uint64_t offset)
 {
-	int r = write_all(fd, bytes, len, offset);
+	int r = file_write_at(fd, bytes, len, offset);
 
 	return r == 0 && fdatasync(fd) < 0 ? -errno : r;
 }
@@ -316,7 +300,7 @@ static int mend(const struct wal_survey *survey, const struct wal_judgement *jud
 
 int wal_repair(const char *dir, struct wal_repair_report *ret, char *why)
 {
-	struct wal_survey survey = {.dir = dir, .why = why, .ends_due = true, .unpacks = true};
+	struct wal_survey survey = {.dir = dir, .why = why, .thorough = true};
 	struct wal_judgement judgement = {0};
 	int r;
 

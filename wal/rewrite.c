@@ -4,6 +4,7 @@
 // failed leaves pages that read well and count as clean: after a restart in the same kernel the
 // next flush would succeed without writing them.
 
+#include "common/file.h"
 #include "wal/survey.h"
 
 #include <errno.h>
@@ -27,20 +28,6 @@ static int read_all(int fd, void *buf, size_t len, uint64_t at)
 	return 0;
 }
 
-static int write_all(int fd, const void *buf, size_t len, uint64_t at)
-{
-	for (size_t done = 0; done < len;) {
-		ssize_t n = pwrite(fd, (const uint8_t *)buf + done, len - done, (off_t)(at + done));
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return n < 0 ? -errno : -EIO;
-		done += (size_t)n;
-	}
-	return 0;
-}
-
 static int rewrite(int fd, uint64_t from, uint64_t to)
 {
 	uint8_t *buf = malloc(CHUNK);
@@ -51,7 +38,7 @@ static int rewrite(int fd, uint64_t from, uint64_t to)
 
 		r = read_all(fd, buf, n, from);
 		if (r == 0)
-			r = write_all(fd, buf, n, from);
+			r = file_write_at(fd, buf, n, from);
 		from += n;
 	}
 	free(buf);

@@ -11,7 +11,6 @@
 #include <inttypes.h>
 #include <linux/ioprio.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -330,21 +329,6 @@ static void *scrub_run(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct wal_scrub *scrub)
-{
-	sigset_t all, old;
-	int r;
-
-	// Signals are the control thread's.
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	r = -pthread_create(&scrub->thread, NULL, scrub_run, scrub);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	if (r == 0)
-		pthread_setname_np(scrub->thread, "wal-scrub");
-	return r;
-}
-
 static struct wal_scrub *scrub_new(unsigned count, const struct wal_scrub_options *options)
 {
 	struct wal_scrub *scrub = calloc(1, sizeof(*scrub) + count * sizeof(scrub->logs[0]));
@@ -410,7 +394,7 @@ int wal_scrub_start(struct wal_scrub **ret, struct wal *const *logs, unsigned co
 	for (unsigned i = 0; r == 0 && i < count; i++)
 		r = add_log(scrub, logs[i]);
 	if (r == 0)
-		r = start_thread(scrub);
+		r = wal_thread_start(&scrub->thread, "wal-scrub", scrub_run, scrub);
 	if (r < 0)
 		scrub_free(scrub);
 	else

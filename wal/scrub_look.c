@@ -31,8 +31,7 @@ int scrub_look_begin(struct scrub_look *look, struct wal_scrub *scrub, struct sc
 	*look = (struct scrub_look){.scrub = scrub, .log = log};
 	look->survey = (struct wal_survey){.dir = wal->dir,
 		.direct = true,
-		.ends_due = true,
-		.unpacks = true,
+		.thorough = true,
 		.progress = on_block,
 		.arg = look,
 		.why = look->why};

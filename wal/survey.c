@@ -206,7 +206,7 @@ static int walk_file(struct wal_survey *survey, unsigned index, int fd)
 	int r;
 
 	r = wal_walk_open(&walk, fd, segment->limit, segment->file.first_seq);
-	walk.unpacks = survey->unpacks;
+	walk.unpacks = survey->thorough;
 	if (r == 0 && survey->from != NULL)
 		wal_walk_go_to(&walk, survey->from);
 	survey->walk = &walk;

@@ -40,9 +40,9 @@ struct wal_survey {
 	bool limited;  // a writer may be at work
 	int partition; // -1: that of the first schema page
 	const struct wal_segment *known; // whose schema page was looked at last
-	bool ends_due; // set by the caller: a segment that others follow must have its last page
-	bool direct;   // past the page cache, which others need
-	bool unpacks;  // set by the caller: compressed blocks must also unpack
+	bool thorough; // set by the caller: compressed blocks must unpack, and a segment that
+		       // others follow must have its last page; what recovery does without
+	bool direct; // past the page cache, which others need
 	uint64_t walked_bytes, all_bytes;
 	bool (*progress)(uint64_t done, uint64_t all, void *arg); // false: end it, -ECANCELED
 	void *arg;

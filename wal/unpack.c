@@ -23,13 +23,13 @@ const char *packed_meta_judge(const struct block_meta *meta)
 			return "compressed columns overlap or are apart";
 		if (meta->stored[i] <= PACK_PREFIX_BYTES || meta->stored[i] > most)
 			return "length of a compressed column impossible";
-		next = (next + meta->stored[i] + PACK_ALIGN - 1) / PACK_ALIGN * PACK_ALIGN;
+		next = wal_align_up(next + meta->stored[i], PACK_ALIGN);
 	}
 	if (meta->payload != next ||
 		(meta->payload_bytes > 0 && meta->payload_bytes <= PACK_PREFIX_BYTES))
 		return "compressed payload impossible";
 	next += meta->payload_bytes + WAL_TRAILER_BYTES;
-	if ((next + WAL_PAGE - 1) / WAL_PAGE * WAL_PAGE != meta->block_len)
+	if (wal_align_up(next, WAL_PAGE) != meta->block_len)
 		return "compressed columns don't fill the block";
 	return NULL;
 }
@@ -86,7 +86,7 @@ static int make_room(struct wal_unpacked *u, size_t want)
 
 	if (want <= u->room)
 		return 0;
-	want = (want + WAL_PAGE - 1) / WAL_PAGE * WAL_PAGE;
+	want = wal_align_up(want, WAL_PAGE);
 	mem = aligned_alloc(WAL_PAGE, want);
 	if (mem == NULL)
 		return -ENOMEM;

@@ -56,8 +56,7 @@ int wal_verify(const char *dir, struct wal_limit limit, struct wal_verify_report
 	struct wal_survey survey = {.dir = dir,
 		.why = ret->why,
 		.direct = true,
-		.ends_due = true,
-		.unpacks = true,
+		.thorough = true,
 		.progress = progress,
 		.arg = arg};
 	struct wal_judgement judgement;

@@ -60,7 +60,7 @@ uint64_t wal_memory_bytes(const struct config_log *log, unsigned partition)
 	uint64_t len = WAL_CTL_BUFFERS * WAL_CTL_BYTES +
 		       (uint64_t)block_count(log, partition) * block_room(log, partition);
 
-	return (len + HUGE_PAGE - 1) / HUGE_PAGE * HUGE_PAGE;
+	return wal_align_up(len, HUGE_PAGE);
 }
 
 // One region: first the control buffers, then the blocks; touched here, so on the owner's node.
@@ -70,7 +70,6 @@ static int buffers_init(struct wal *wal)
 	size_t room = block_room(log, wal->options.partition);
 
 	wal->block_count = block_count(log, wal->options.partition);
-	wal->pack_blocks = wal->packer != NULL;
 	wal->region_len = wal_memory_bytes(log, wal->options.partition);
 	wal->region = map_region(wal->region_len, wal->options.hugepages);
 	wal->blocks = calloc(wal->block_count, sizeof(*wal->blocks));

@@ -24,7 +24,7 @@ void wal_window_free(struct wal_window *window)
 // No more than what may be read from the window's begin on.
 static int make_room(struct wal_window *window, size_t want)
 {
-	size_t room = (want + READ_AHEAD - 1) / READ_AHEAD * READ_AHEAD;
+	size_t room = wal_align_up(want, READ_AHEAD);
 	uint64_t left = window->limit > window->at ? window->limit - window->at : 0;
 	uint8_t *buf;
 

@@ -150,7 +150,7 @@ static bool segment_ready(struct wal *wal)
 
 struct wal_block *wal_block_get(struct wal *wal)
 {
-	if (wal_failed(wal) || wal->free_block_count <= wal->pack_blocks ||
+	if (wal_failed(wal) || wal->free_block_count <= (wal->packer != NULL) ||
 		wal->free_ctl_count < 4 || !segment_ready(wal))
 		return NULL;
 
