@@ -169,6 +169,17 @@ static void a_datagram_becomes_an_event(void **state)
 	assert_balanced();
 }
 
+static void a_datagram_keeps_its_line_ends(void **state)
+{
+	(void)state;
+	send_to_port(datagram(one_flow, "a\r\nb\n"));
+	poll_all();
+	assert_int_equal(batchers[0].count, 1);
+	assert_int_equal(batchers[0].last.payload_len, 5);
+	assert_memory_equal(batchers[0].last_payload, "a\r\nb\n", 5);
+	assert_balanced();
+}
+
 static void lines_become_events_and_empty_datagrams_a_drop(void **state)
 {
 	struct flow flow = one_flow;
@@ -448,6 +459,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_datagram_becomes_an_event, set_up_single),
+		TEST(a_datagram_keeps_its_line_ends, set_up_single),
 		TEST(lines_become_events_and_empty_datagrams_a_drop, set_up_single),
 		TEST(one_flow_stays_in_one_partition_and_many_are_spread, set_up),
 		TEST(the_hash_spreads_addresses_over_any_number_of_partitions, set_up),
