@@ -3,14 +3,15 @@
 // The first answer to a GET is one of ours: a status that is known, and JSON that can be read. The
 // receiver has a port (a device of DPDK's that brings nothing) and a log with some batches.
 
+#include "../lib/remove_tree.h"
 #include "common/clock.h"
 #include "dataplane/receiver.h"
+#include "fuzz.h"
 
 #include <rte_eal.h>
 #include <rte_mbuf.h>
 
 #include <errno.h>
-#include <ftw.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,33 +24,16 @@
 #define ANSWER_ROOM (1u << 20)
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static struct receiver receiver;
 static char dir[64], path[96];
 static char answer[ANSWER_ROOM];
 
-#define expect(truth) \
-	do { \
-		if (!(truth)) { \
-			fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #truth); \
-			abort(); \
-		} \
-	} while (0)
-
-static int remove_one(const char *name, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(name);
-}
-
 static void stop(void)
 {
 	http_stop(receiver.http);
 	wal_close(receiver.dp.partitions[0].wal);
-	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	remove_tree(dir);
 }
 
 static void start_eal(void)

@@ -2,23 +2,14 @@
 // libFuzzer: any text is refused with a reason, or taken, printed and read back to the same values.
 
 #include "common/config.h"
+#include "fuzz.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct config config, back;
 static struct config_problems problems;
-
-#define expect(truth) \
-	do { \
-		if (!(truth)) { \
-			fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #truth); \
-			abort(); \
-		} \
-	} while (0)
 
 static void check_round_trip(void)
 {

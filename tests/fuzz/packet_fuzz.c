@@ -5,22 +5,15 @@
 #include "../unit/dataplane/packets.h"
 #include "dataplane/lines.h"
 #include "dataplane/packet.h"
+#include "fuzz.h"
 
 #define STATE_MASK 3u
 #define L4_SHIFT 2
 #define PROMISCUOUS 16u
 #define ANSWER_ROOM 16u // more than the ND option needs
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct config config;
 static struct listener_table table;
-
-static void expect(bool truth)
-{
-	if (!truth)
-		abort();
-}
 
 static void listen_once(void)
 {

@@ -3,7 +3,9 @@
 // without a byte read outside a block; who only looks or refuses changes nothing; after a recovery
 // the log is whole, and after repairs it recovers; no row is read that was not written.
 
+#include "../lib/remove_tree.h"
 #include "common/crc32c.h"
+#include "fuzz.h"
 #include "segment_recipe.h"
 #include "wal/pack.h"
 #include "wal/recover.h"
@@ -11,7 +13,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,31 +22,13 @@
 
 #define REPAIRS_MAX 64
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static struct recipe recipe;
 static char dir[64];
 static const struct wal_limit no_limit = {.segment_first = UINT64_MAX};
 
-#define expect(truth) \
-	do { \
-		if (!(truth)) { \
-			fprintf(stderr, "line %d: %s does not hold\n", __LINE__, #truth); \
-			abort(); \
-		} \
-	} while (0)
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 static void remove_in(const char *where)
 {
-	expect(nftw(where, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+	expect(remove_tree(where) == 0);
 }
 
 static void remove_all(void)

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "common/file.h"
+#include "tests/lib/remove_tree.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -60,16 +60,10 @@ static int make_top(void **state)
 	return 0;
 }
 
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-	(void)st, (void)flag, (void)ftw;
-	return remove(path);
-}
-
 static int remove_top(void **state)
 {
 	(void)state;
-	return nftw(top, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	return remove_tree(top);
 }
 
 static void assert_content(const char *name, const char *expected)

@@ -2,10 +2,10 @@
 #include "tests/unit/wal/logbuilder.h"
 
 #include "common/crc32c.h"
+#include "tests/lib/remove_tree.h"
 #include "wal/reader.h"
 
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -51,19 +51,11 @@ void lb_init(struct logbuilder *lb)
 	must(wal_id_random(&lb->log_id) == 0);
 }
 
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-	(void)st;
-	(void)type;
-	(void)ftw;
-	return remove(path);
-}
-
 void lb_done(struct logbuilder *lb)
 {
 	if (lb->fd >= 0)
 		close(lb->fd);
-	must(nftw(lb->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS) == 0);
+	must(remove_tree(lb->dir) == 0);
 }
 
 void lb_segment(struct logbuilder *lb)
