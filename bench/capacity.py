@@ -4,6 +4,7 @@ of counters, and rows of what a stage costs."""
 
 import json
 import pathlib
+import re
 import time
 
 from harness import BUILD, USABLE, BenchError, CpuMeter, Millraced, say
@@ -16,6 +17,8 @@ MBUFS = 32767  # of a queue, which keeps FRAMES of them for good
 # run, and room for what is in flight.
 LOG = {"segment_size": "512MiB", "retain_size": "2GiB", "queue_depth": 16}
 RECYCLED = 3  # segments overwritten before it counts
+
+PACE_QUEUE = 16384  # descriptors: a virtual CPU is taken away for up to half a millisecond
 
 NULL_PORT = "net_null0,size=60"  # with millraced_pool: a frame of 64 bytes with its FCS
 POOL = str(BUILD / "bench/millraced_pool")
@@ -67,13 +70,13 @@ def hugepages_free():
     return 0
 
 
-def fio(case, duration, *more, depth=16, block="1M", size="2G"):
+def fio(case, duration, *more, depth=16, block="1M"):
     """Sequential writes over a file that is written already, as over a recycled segment; fio's job
     and where its buffers were."""
     memory = ["--iomem=mmaphuge", "--hugepage-size=2m"] if hugepages_free() > 2 * depth \
         else ["--iomem=malloc"]
     out = case.run(["fio", "--name=reference", f"--filename={case.dir}/fio.dat",
-                    f"--size={size}", "--rw=write", f"--bs={block}", "--ioengine=io_uring",
+                    "--size=2G", "--rw=write", f"--bs={block}", "--ioengine=io_uring",
                     "--direct=1", f"--iodepth={depth}", "--overwrite=1", "--time_based",
                     f"--runtime={max(1, round(duration))}", "--output-format=json", *memory,
                     *more], duration + 180)
@@ -157,6 +160,37 @@ def measure(case, device, cpu, duration, log=None, program=None, env=None, warm=
     warm(receiver)
     window = Window(receiver, duration)
     receiver.stop()
+    return window
+
+
+def pace(receiver):
+    """What bench/pool_pace.c says at the end: packets offered, packets lost, longest wait in ns."""
+    for line in receiver.said:
+        found = re.match(r"pace: offered (\d+) lost (\d+) late_max_ns (\d+)", line)
+        if found:
+            return [int(number) for number in found.groups()]
+    raise BenchError("the pacer said nothing")
+
+
+def paced(case, device, cpu, rate, duration, prefix, log, seconds_before, **more):
+    """A receiver whose packets come at the pace of a wire, into a queue of PACE_QUEUE; its window,
+    and rows of what was offered and lost."""
+    memory = {"mbufs": MBUFS} if device.startswith("net_pcap") else {}
+    env = {"MILLRACE_BENCH_RATE": str(int(rate)), "MILLRACE_BENCH_QUEUE": str(PACE_QUEUE),
+           "MILLRACE_BENCH_WARM_UP": str(seconds_before)}
+    receiver = Millraced(case, device, cpu, log={**LOG, **log}, memory=memory, program=POOL,
+                         env=env, **more)
+    time.sleep(seconds_before + 0.6)  # the pacer begins half a second after the port
+    recycled = receiver.counters()["partition.segments_recycled"]
+    if recycled < RECYCLED and not more.get("keep"):
+        raise BenchError("the log did not come round during the warm-up")
+    window = Window(receiver, duration)
+    receiver.stop()
+    offered, lost, late = pace(receiver)
+    case.row(f"{prefix}per_second", window.per_second, "events/s", rate)
+    case.row(f"{prefix}offered", offered, "packets")
+    case.row(f"{prefix}lost", lost, "packets")
+    case.row(f"{prefix}queued_max", late / 1e6, "ms")
     return window
 
 

@@ -9,59 +9,29 @@ are parsed, summed, steered and counted like any other.
 """
 
 import pathlib
-import re
 import sys
-import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from capacity import (LOG, NULL_PORT, POOL, RECYCLED, Window, commit_rows,  # noqa: E402
-                      stage_rows)
-from harness import BenchError, Millraced, cpus, main, seconds  # noqa: E402
+from capacity import NULL_PORT, commit_rows, paced, quantile, stage_rows  # noqa: E402
+from harness import cpus, main, seconds  # noqa: E402
 
 RATE = 14880952  # 1e10 / ((64 + 20) * 8)
-QUEUE = 16384    # 1.1 ms: a virtual CPU is taken away for up to half of that
 WARM_UP = 12     # s: the log comes round at 1.1 GB/s in less than 3
 GOAL_MS = 2.0
-VARIANTS = {
-    "flush": {"durability": "flush"},
-    "dsync": {"durability": "dsync"},
-}
-
-
-def pace(receiver):
-    for line in receiver.said:
-        found = re.match(r"pace: offered (\d+) lost (\d+) late_max_ns (\d+)", line)
-        if found:
-            return [int(number) for number in found.groups()]
-    raise BenchError("the pacer said nothing")
-
-
-def one(case, name, log, cpu, duration):
-    env = {"MILLRACE_BENCH_RATE": str(RATE), "MILLRACE_BENCH_QUEUE": str(QUEUE),
-           "MILLRACE_BENCH_WARM_UP": str(WARM_UP)}
-    receiver = Millraced(case, NULL_PORT, cpu, log={**LOG, **log}, program=POOL, env=env)
-    time.sleep(WARM_UP + 0.6)
-    if receiver.counters()["partition.segments_recycled"] < RECYCLED:
-        raise BenchError("the log did not come round during the warm-up")
-    window = Window(receiver, duration)
-    receiver.stop()
-    offered, lost, late = pace(receiver)
-    case.row(f"{name}_durable_per_second", window.per_second, "events/s", RATE)
-    case.row(f"{name}_offered", offered, "packets")
-    case.row(f"{name}_lost", lost, "packets")
-    case.row(f"{name}_queued_max", late / 1e6, "ms")
-    commit_rows(case, window, f"{name}_", (0.5, 0.99, 0.999))
-    case.row(f"{name}_disk_written", window.megabytes, "MB/s")
-    stage_rows(case, window, f"{name}_")
-    case.cpu_rows(window.cpu, window.events, f"{name}_")
-    return window
 
 
 def run(case):
     duration = seconds(20)
     receiver_cpu, _ = cpus()
-    for name, log in VARIANTS.items():
-        one(case, name, log, receiver_cpu, duration)
+    for name in ("flush", "dsync"):
+        prefix = f"{name}_"
+        window = paced(case, NULL_PORT, receiver_cpu, RATE, duration, prefix,
+                       {"durability": name}, WARM_UP)
+        commit_rows(case, window, prefix, (0.5, 0.999))
+        case.row(f"{prefix}commit_p99", quantile(window.commit, 0.99) / 1e6, "ms", GOAL_MS)
+        case.row(f"{prefix}disk_written", window.megabytes, "MB/s")
+        stage_rows(case, window, prefix)
+        case.cpu_rows(window.cpu, window.events, prefix)
 
 
 sys.exit(main("line-rate-10g", run))

@@ -19,8 +19,9 @@ TARGET = 40e6  # of one lcore
 def run(case):
     duration = seconds(10)
     receiver_cpu, _ = cpus()
-    one = measure(case, NULL_PORT, receiver_cpu, duration, program=NULL_DISK)
-    pipeline = measure(case, NULL_PORT, two_cpus(), duration, program=NULL_DISK, mode="pipeline")
+    null = {"program": NULL_DISK, "log": {"io": "pwrite"}}
+    one = measure(case, NULL_PORT, receiver_cpu, duration, **null)
+    pipeline = measure(case, NULL_PORT, two_cpus(), duration, mode="pipeline", **null)
     case.row("one_lcore_per_second", one.per_second, "events/s", TARGET)
     stage_rows(case, one, "one_lcore_")
     case.row("pipeline_per_second", pipeline.per_second, "events/s")
