@@ -359,9 +359,7 @@ static void a_segment_of_another_log_is_not_read(void **state)
 	lb_segment(lb);
 	lb_block(lb, 10, WAL_FLAG_SEALED);
 	lb_end(lb);
-	assert_int_equal(wal_reader_open(&reader, lb->dir, 0,
-				 (struct wal_limit){.segment_first = UINT64_MAX}),
-		0);
+	reader = opened(lb, 0, no_limit);
 	assert_int_equal(wal_reader_next(reader, &view), 1);
 	assert_int_equal(wal_reader_next(reader, &view), -EBADMSG);
 	assert_non_null(strstr(wal_reader_why(reader), "take it away"));
