@@ -230,7 +230,8 @@ void rx_take_burst(
 // the lcores that append from their work: they share the pool.
 static bool nowhere_to_go(struct lcore *lcore)
 {
-	if (lcore->partition_count > 0)
+	// Without a queue it has no rings either.
+	if (lcore->partition_count > 0 || lcore->queue_count == 0)
 		return false;
 	for (unsigned p = 0; p < lcore->dp->partition_count; p++) {
 		struct steer_ring *ring = lcore->to[p];

@@ -118,6 +118,18 @@ static int set_up_single(void **state)
 	return build();
 }
 
+// Two lcores that receive, one queue for them, one that appends.
+static int set_up_pipeline(void **state)
+{
+	(void)state;
+	set_config();
+	config.mode = MODE_PIPELINE;
+	config.cpu_count = 3;
+	config.rx_lcores = 2;
+	config.partitions = 1;
+	return build();
+}
+
 static int tear_down(void **state)
 {
 	unsigned in_use;
@@ -272,6 +284,31 @@ static void a_full_ring_is_a_named_drop(void **state)
 	assert_balanced();
 	poll_all();
 	assert_int_equal(batchers[1].count, 127);
+	assert_balanced();
+}
+
+static void a_lcore_that_only_receives_leaves_in_the_queue_what_its_ring_cannot_take(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 200; i++)
+		send_to_port(datagram(one_flow, "x"));
+	for (unsigned bursts = 1; bursts <= 3; bursts++) {
+		poll_all(); // until it polls no more; then the ring is drained
+		assert_int_equal(counted(0, LCORE_steered), 64 * bursts);
+	}
+	poll_all();
+	assert_int_equal(drops(0, DROP_ring_full), 0);
+	assert_int_equal(batchers[0].count, 200);
+	assert_balanced();
+}
+
+static void a_lcore_without_a_queue_has_nothing_to_receive(void **state)
+{
+	(void)state;
+	send_to_port(datagram(one_flow, "x"));
+	assert_int_equal(rx_poll(&dp->lcores[1]), 0);
+	poll_all();
+	assert_int_equal(batchers[0].count, 1);
 	assert_balanced();
 }
 
@@ -465,6 +502,9 @@ int main(void)
 		TEST(the_hash_spreads_addresses_over_any_number_of_partitions, set_up),
 		TEST(what_another_owns_goes_by_its_ring_and_is_counted_there, set_up),
 		TEST(a_full_ring_is_a_named_drop, set_up),
+		TEST(a_lcore_that_only_receives_leaves_in_the_queue_what_its_ring_cannot_take,
+			set_up_pipeline),
+		TEST(a_lcore_without_a_queue_has_nothing_to_receive, set_up_pipeline),
 		TEST(a_bad_checksum_is_a_named_drop, set_up),
 		TEST(what_the_device_says_of_checksums_is_believed, set_up),
 		TEST(a_frame_over_several_mbufs_is_dropped_whole, set_up),
