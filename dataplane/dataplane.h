@@ -108,6 +108,7 @@ struct lcore {
 	unsigned wake_count;      // the sockets that feed it; 0: it can't be woken, only sleep
 	struct pollfd *wake;
 	unsigned idle_rounds, idle_rounds_max;
+	bool held;           // did not poll: its rings are full
 	uint64_t last_yield; // ticks
 	uint64_t yield_gap;  // ticks until the next yield
 	_Atomic int error;   // why it ended early, 0: it didn't

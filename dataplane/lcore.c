@@ -74,12 +74,14 @@ static uint64_t until_deadline_ns(const struct lcore *lcore, uint64_t ticks)
 }
 
 // Sleeps that find few packets become longer, sleeps that find many shorter, so that a lcore takes
-// about as much of its CPU as its load asks for, and its queue never fills while it sleeps.
+// about as much of its CPU as its load asks for, and its queue never fills while it sleeps. One
+// that is held up found none, and is not idle for that.
 static void adapt(struct lcore *lcore, unsigned packets)
 {
 	if (packets >= PACKETS_MANY)
 		lcore->idle_rounds = 0;
-	else if (packets < PACKETS_FEW && lcore->idle_rounds < lcore->idle_rounds_max)
+	else if (packets < PACKETS_FEW && !lcore->held &&
+		 lcore->idle_rounds < lcore->idle_rounds_max)
 		lcore->idle_rounds++;
 }
 

@@ -249,7 +249,8 @@ unsigned rx_poll(struct lcore *lcore)
 	struct rte_mbuf *mbufs[BURST];
 	unsigned sum = 0;
 
-	if (nowhere_to_go(lcore))
+	lcore->held = nowhere_to_go(lcore);
+	if (lcore->held)
 		return 0;
 	for (unsigned i = 0; i < lcore->queue_count; i++) {
 		const struct rx_queue *queue = &lcore->queues[i];
