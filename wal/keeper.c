@@ -202,6 +202,10 @@ static void make_spare(struct wal *wal)
 	if (wal->spare_placed || atomic_load(&wal->state.failed))
 		return;
 	s = wal_spare_make(wal, &r);
+	if (r == -EROFS) { // no lack of room: the next name or flush would fail the log for it
+		wal_fail(wal, r);
+		return;
+	}
 	if (!s && r != wal->spare_error)
 		log_warn(
 			"partition %u: no new segment of %llu MiB in %s: %s; events are refused or "

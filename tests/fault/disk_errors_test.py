@@ -36,8 +36,11 @@ def histogram(receiver, name):
     return next(row for row in receiver.get("/api/v1/stats") if row["name"] == name)
 
 
-def failed_for_good(receiver, errors):
-    """Waits for the failure and looks at it from all sides; returns what was durable."""
+def failed_for_good(receiver, errors, between_segments=False):
+    """Waits for the failure and looks at it from all sides; returns what was durable.
+
+    between_segments: it may come while nothing is in flight that could be lost.
+    """
     wait_until(lambda: partition(receiver)["state"] == "failed", "the partition failed")
     durable = int(partition(receiver)["durable_seq"])
     expect(partition(receiver)["error"] in errors, f"error {partition(receiver)['error']}")
@@ -47,7 +50,8 @@ def failed_for_good(receiver, errors):
     before = receiver.drops()
     wait_until(lambda: receiver.drops().get("partition_failed", 0) >
                before.get("partition_failed", 0), "events went on being received and counted")
-    expect(receiver.drops().get("rows_lost", 0) > 0, f"no rows_lost: {receiver.drops()}")
+    if not between_segments:
+        expect(receiver.drops().get("rows_lost", 0) > 0, f"no rows_lost: {receiver.drops()}")
     expect_equal(int(partition(receiver)["durable_seq"]), durable, "durable after the failure")
     wait_until(lambda: "partition 0 failed" in receiver.log(), "it was told in the log")
     expect_equal(receiver.log().count("partition 0 failed"), 1, "times it was told")
@@ -129,8 +133,11 @@ def a_failed_flush_alone_fails_the_partition(r):
 
 
 def a_file_system_turned_read_only(r):
+    """In the middle of a segment. While a journal is being aborted ext4 can call a directory's sync
+    done and lose the name all the same: seen in 1 of 90 aborts, on 6.18, of a program that does
+    nothing but rename and sync. So there must be no new name in that moment."""
     disk = FlakyDisk(r, mount_options="noatime,errors=remount-ro").plug()
-    source, receiver = start(r, disk)
+    source, receiver = start(r, disk, segment_size="96MiB", retain_size="0")
     done = sh("mount", "-o", "remount,ro", disk.dir, check=False)
     expect(done.returncode != 0, "a file system is remounted although its files are written to")
     # As ext4 does by itself when its metadata or journal can't be written.
@@ -142,6 +149,20 @@ def a_file_system_turned_read_only(r):
     expect("Read-only file system" in receiver.log_tail(3), f"not told why: {receiver.log_tail()}")
     disk.unplug()
     disk.plug()
+    recovers(source, receiver, durable)
+
+
+def a_new_segment_on_a_read_only_file_system_fails_the_partition(r):
+    disk = FlakyDisk(r).plug()
+    source = endless.Endless(r)
+    receiver = source.receiver(r, data=disk.dir / "log")
+    receiver.wrapper = ["strace", "-D", "-f", "-o", r.home / "trace", "-e", "trace=fallocate",
+                        "-e", "inject=fallocate:error=EROFS:when=3+"]
+    receiver.start("--print-durable")
+    durable = failed_for_good(receiver, ["Read-only file system"], between_segments=True)
+    expect("until there is room" not in receiver.log(), "it passes for a full disk")
+    end_of_failed(receiver, durable)
+    receiver.wrapper = []
     recovers(source, receiver, durable)
 
 
@@ -171,4 +192,4 @@ def a_slow_flush_delays_and_loses_nothing(r):
 rig.run(a_failed_write_fails_the_partition, a_failed_pwrite_fails_the_partition,
         a_failed_dsync_write_fails_the_partition, a_failed_flush_fails_the_partition,
         a_failed_flush_alone_fails_the_partition, a_file_system_turned_read_only,
-        a_slow_flush_delays_and_loses_nothing)
+        a_new_segment_on_a_read_only_file_system_fails_the_partition, a_slow_flush_delays_and_loses_nothing)
