@@ -6,6 +6,8 @@
 #include <arpa/inet.h>
 #include <string.h>
 
+#define NO_ADDRESS "is no address; leave the key out to take any"
+
 static void map_ip4(struct in6_addr *ret, const struct in_addr *ip4)
 {
 	memset(ret, 0, sizeof(*ret));
@@ -18,7 +20,7 @@ static const char *check_ip4(const struct in_addr *ip4)
 	uint32_t ip = ntohl(ip4->s_addr);
 
 	if (ip == INADDR_ANY)
-		return "is no address; leave the key out to take any";
+		return NO_ADDRESS;
 	if (ip == INADDR_BROADCAST)
 		return "is the broadcast address";
 	return NULL;
@@ -27,7 +29,7 @@ static const char *check_ip4(const struct in_addr *ip4)
 static const char *check_ip6(const struct in6_addr *ip6)
 {
 	if (IN6_IS_ADDR_UNSPECIFIED(ip6))
-		return "is no address; leave the key out to take any";
+		return NO_ADDRESS;
 	if (IN6_IS_ADDR_V4MAPPED(ip6))
 		return "is an IPv4 address: write it as 10.0.0.1";
 	return NULL;
@@ -38,13 +40,20 @@ static const char *parse_ip(const char *text, struct config_address *ret)
 	struct in_addr ip4;
 
 	ret->is_ip4 = inet_pton(AF_INET, text, &ip4) == 1;
-	if (ret->is_ip4) {
+	if (ret->is_ip4)
 		map_ip4(&ret->ip, &ip4);
-		return check_ip4(&ip4);
-	}
-	if (inet_pton(AF_INET6, text, &ret->ip) != 1)
+	else if (inet_pton(AF_INET6, text, &ret->ip) != 1)
 		return "is no IPv4 or IPv6 address";
-	return check_ip6(&ret->ip);
+	ret->prefix_len = ret->is_ip4 ? 32 : 128;
+	return NULL;
+}
+
+static const char *check_ip(const struct config_address *address)
+{
+	struct in_addr ip4;
+
+	memcpy(&ip4, address->ip.s6_addr + 12, sizeof(ip4));
+	return address->is_ip4 ? check_ip4(&ip4) : check_ip6(&address->ip);
 }
 
 static bool is_multicast(const struct config_address *address)
@@ -54,12 +63,61 @@ static bool is_multicast(const struct config_address *address)
 	return address->ip.s6_addr[0] == 0xff;
 }
 
-const char *address_parse(const char *text, bool prefix, struct config_address *ret)
+static const char *parse_prefix_len(const char *text, uint64_t least, struct config_address *ret)
+{
+	uint64_t bits;
+
+	if (!units_parse_uint(text, &bits) || bits < least || bits > ret->prefix_len) {
+		if (least == 0)
+			return ret->is_ip4 ? "needs a prefix length of 0 to 32"
+					   : "needs a prefix length of 0 to 128";
+		return ret->is_ip4 ? "needs a prefix length of 1 to 32"
+				   : "needs a prefix length of 1 to 128";
+	}
+	ret->prefix_len = (uint8_t)bits;
+	return NULL;
+}
+
+// A network: no bit is set behind its prefix.
+static const char *check_prefix(const struct config_address *prefix)
+{
+	unsigned bits = prefix->prefix_len + (prefix->is_ip4 ? 96u : 0u);
+
+	if (!prefix->is_ip4 && IN6_IS_ADDR_V4MAPPED(&prefix->ip))
+		return "is an IPv4 address: write it as 10.0.0.0/8";
+	for (unsigned bit = bits; bit < 128; bit++)
+		if (prefix->ip.s6_addr[bit / 8] >> (7 - bit % 8) & 1)
+			return "has bits set behind its prefix";
+	return is_multicast(prefix) ? "is multicast, which no sender is" : NULL;
+}
+
+// What stands behind the slash, or that there is none. NULL, or what is wrong with it.
+static const char *check_form(const char *slash, enum address_form form, struct config_address *ret)
+{
+	const char *wrong = NULL;
+
+	if (form == ADDRESS_PREFIX) {
+		if (slash != NULL)
+			wrong = parse_prefix_len(slash + 1, 0, ret);
+		return wrong != NULL ? wrong : check_prefix(ret);
+	}
+	wrong = check_ip(ret);
+	if (wrong != NULL)
+		return wrong;
+	if (form != ADDRESS_LISTEN && is_multicast(ret))
+		return "is a multicast address, which no host has";
+	if (form != ADDRESS_OWN)
+		return slash == NULL ? NULL : "must be without a prefix length";
+	if (slash == NULL)
+		return "lacks its prefix length, as in 10.0.0.1/24";
+	return parse_prefix_len(slash + 1, 1, ret);
+}
+
+const char *address_parse(const char *text, enum address_form form, struct config_address *ret)
 {
 	const char *slash = strchr(text, '/'), *wrong;
 	size_t len = slash == NULL ? strlen(text) : (size_t)(slash - text);
 	char ip[INET6_ADDRSTRLEN];
-	uint64_t bits;
 
 	memset(ret, 0, sizeof(*ret)); // its padding too: configurations are compared by bytes
 	if (len >= sizeof(ip))
@@ -67,20 +125,7 @@ const char *address_parse(const char *text, bool prefix, struct config_address *
 	memcpy(ip, text, len);
 	ip[len] = '\0';
 	wrong = parse_ip(ip, ret);
-	if (wrong != NULL)
-		return wrong;
-	ret->prefix_len = ret->is_ip4 ? 32 : 128;
-	if (!prefix)
-		return slash == NULL ? NULL : "must be without a prefix length";
-	if (is_multicast(ret))
-		return "is a multicast address, which no host has";
-	if (slash == NULL)
-		return "lacks its prefix length, as in 10.0.0.1/24";
-	if (!units_parse_uint(slash + 1, &bits) || bits == 0 || bits > ret->prefix_len)
-		return ret->is_ip4 ? "needs a prefix length of 1 to 32"
-				   : "needs a prefix length of 1 to 128";
-	ret->prefix_len = (uint8_t)bits;
-	return NULL;
+	return wrong != NULL ? wrong : check_form(slash, form, ret);
 }
 
 bool address_equal(const struct config_address *a, const struct config_address *b)

@@ -30,8 +30,15 @@ void value_read_default(const struct config_key *key, void *holder);
 
 // config_address.c
 
-// "10.0.0.1/24", or without prefix when 'prefix' is false. NULL, or what is wrong with it.
-const char *address_parse(const char *text, bool prefix, struct config_address *ret);
+enum address_form {
+	ADDRESS_LISTEN,  // 10.0.0.1, or a multicast group
+	ADDRESS_GATEWAY, // 10.0.0.1
+	ADDRESS_OWN,     // 10.0.0.1/24
+	ADDRESS_PREFIX,  // 10.0.0.0/24; 10.0.0.1 is that host alone
+};
+
+// NULL, or what is wrong with it.
+const char *address_parse(const char *text, enum address_form form, struct config_address *ret);
 bool address_equal(const struct config_address *a, const struct config_address *b);
 
 // config_check.c

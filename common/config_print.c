@@ -78,15 +78,21 @@ static void print_partitions(uint64_t partitions, FILE *out)
 	fputc('"', out);
 }
 
-static void print_addresses(const struct config_port *port, FILE *out)
+static void print_addresses(const struct config_key *key, const void *holder, FILE *out)
 {
+	const struct config_address *list =
+		(const struct config_address *)((const char *)holder + key->offset);
+	unsigned count = *(const unsigned *)((const char *)holder + key->count_offset);
 	char ip[INET6_ADDRSTRLEN];
 
 	fputc('[', out);
-	for (unsigned i = 0; i < port->address_count; i++)
-		fprintf(out, "%s\"%s/%u\"", i == 0 ? "" : ", ",
-			config_address_text(&port->addresses[i], ip, sizeof(ip)),
-			port->addresses[i].prefix_len);
+	for (unsigned i = 0; i < count; i++) {
+		fprintf(out, "%s\"%s", i == 0 ? "" : ", ",
+			config_address_text(&list[i], ip, sizeof(ip)));
+		if (key->type != TYPE_GATEWAYS)
+			fprintf(out, "/%u", list[i].prefix_len);
+		fputc('"', out);
+	}
 	fputc(']', out);
 }
 
@@ -124,7 +130,9 @@ static void print_value(const struct config_key *key, const void *holder, FILE *
 		print_partitions(load(key, holder), out);
 		break;
 	case TYPE_ADDRESSES:
-		print_addresses(holder, out);
+	case TYPE_GATEWAYS:
+	case TYPE_PREFIXES:
+		print_addresses(key, holder, out);
 		break;
 	case TYPE_LISTEN_ADDRESS:
 		print_listen_address(holder, out);

@@ -2,11 +2,6 @@
 
 #include "common/config_table.h"
 
-#include "common/units.h"
-
-#include <inttypes.h>
-#include <string.h>
-
 #define KIB 1024ull
 #define MIB (1024 * KIB)
 #define GIB (1024 * MIB)
@@ -100,7 +95,8 @@ static const struct config_key port_keys[] = {
 	{
 		.name = "addresses",
 		.type = TYPE_ADDRESSES,
-		.offset = 0,
+		FIELD(config_port, addresses),
+		.count_offset = offsetof(struct config_port, address_count),
 		.standard = "[]",
 		.max = CONFIG_ADDRESSES_MAX,
 		.example = "[\"10.0.0.1/24\", \"fd00::1/64\"]",
@@ -406,74 +402,3 @@ const struct config_key config_keys[] = {
 	},
 	{.name = NULL},
 };
-
-static const char *number_text(const struct config_key *key, uint64_t value, char *buf)
-{
-	if (key->type == TYPE_SIZE)
-		return units_size_text(value, buf);
-	if (key->type == TYPE_DURATION)
-		return units_duration_text(value, buf);
-	snprintf(buf, UNITS_TEXT_BYTES, "%" PRIu64, value);
-	return buf;
-}
-
-static const char *choices_text(const char *choices, char *buf, size_t room)
-{
-	size_t len = 0;
-
-	for (const char *c = choices; *c != '\0' && len + 5 < room; c++) {
-		if (*c == '|') {
-			memcpy(buf + len, " or ", 4);
-			len += 4;
-		} else {
-			buf[len++] = *c;
-		}
-	}
-	buf[len] = '\0';
-	return buf;
-}
-
-const char *config_range_text(const struct config_key *key, char *buf)
-{
-	char min[UNITS_TEXT_BYTES], max[UNITS_TEXT_BYTES];
-
-	switch (key->type) {
-	case TYPE_UINT:
-	case TYPE_SIZE:
-	case TYPE_DURATION:
-		snprintf(buf, 128, "%s to %s%s", number_text(key, key->min, min),
-			number_text(key, key->max, max),
-			key->power_of_two ? ", a power of two" : "");
-		return buf;
-	case TYPE_CHOICE:
-		return choices_text(key->choices, buf, 128);
-	case TYPE_BOOL:
-		return "true or false";
-	case TYPE_NAME:
-		return "letters, digits, '.', '_' and '-', at most 63";
-	case TYPE_PATH:
-		return "an absolute path";
-	case TYPE_CPUS:
-		return "numbers and ranges, such as 0-3,8";
-	case TYPE_PARTITIONS:
-		return "all, or numbers and ranges, such as 0-3,8";
-	case TYPE_ADDRESSES:
-		return "at most 16 addresses with their prefix";
-	case TYPE_LISTEN_ADDRESS:
-		return "an IPv4 or IPv6 address";
-	case TYPE_LIST:
-		snprintf(buf, 128, "at most %" PRIu64 " elements", key->max);
-		return buf;
-	default:
-		return "text";
-	}
-}
-
-const char *config_default_text(const struct config_key *key)
-{
-	if (key->required)
-		return "required";
-	if (key->standard != NULL)
-		return key->standard;
-	return key->standard_help != NULL ? key->standard_help : "";
-}

@@ -16,7 +16,9 @@ enum config_type {
 	TYPE_BOOL,
 	TYPE_CPUS,           // config.cpus and cpu_count
 	TYPE_PARTITIONS,     // a bit for each; "all": CONFIG_ALL_PARTITIONS
-	TYPE_ADDRESSES,      // config_port.addresses and address_count
+	TYPE_ADDRESSES,      // these three: arrays of struct config_address; own ones
+	TYPE_GATEWAYS,       // of other hosts, without a prefix
+	TYPE_PREFIXES,       // of networks
 	TYPE_LISTEN_ADDRESS, // config_listener.address and any_address
 	TYPE_SECTION,        // a map of 'children'
 	TYPE_LIST,           // a list of maps of 'children'
@@ -34,7 +36,7 @@ struct config_key {
 	const char *standard; // default as it would be written; NULL: has none and is required, or
 			      // is told by 'standard_help'
 	const char *standard_help; // the default in words, where it is no fixed value
-	uint64_t min, max;         // UINT, SIZE, DURATION; LIST: most elements
+	uint64_t min, max;         // UINT, SIZE, DURATION; LIST and arrays: most elements
 	uint64_t multiple;         // value must be a multiple of it; 0: any
 	bool power_of_two;
 	bool required;
@@ -45,7 +47,7 @@ struct config_key {
 	const char *example;               // for the sample, where there is no default
 	const char *help;                  // one line without a full stop
 	const struct config_key *children; // ends with name NULL
-	size_t count_offset;               // LIST: where the count of elements is
+	size_t count_offset;               // LIST, arrays: where the count (unsigned) is
 };
 
 extern const struct config_key config_keys[]; // ends with name NULL

@@ -225,42 +225,67 @@ static void read_partitions(const struct reading *r)
 static void read_address(const struct reading *r)
 {
 	struct config_listener *listener = r->holder;
-	const char *wrong = address_parse(r->node->text, false, &listener->address);
+	const char *wrong = address_parse(r->node->text, ADDRESS_LISTEN, &listener->address);
 
 	listener->any_address = false;
 	if (wrong != NULL)
 		REFUSE(r, "%s: " QUOTE " %s", r->path, r->node->text, wrong);
 }
 
-static void read_port_address(const struct reading *r, struct config_port *port)
+static bool is_array(const struct config_key *key)
 {
+	return key->type == TYPE_ADDRESSES || key->type == TYPE_GATEWAYS ||
+	       key->type == TYPE_PREFIXES;
+}
+
+static const char *add_address(const struct reading *r)
+{
+	static const enum address_form forms[] = {
+		[TYPE_ADDRESSES] = ADDRESS_OWN,
+		[TYPE_GATEWAYS] = ADDRESS_GATEWAY,
+		[TYPE_PREFIXES] = ADDRESS_PREFIX,
+	};
+	unsigned *count = (unsigned *)((char *)r->holder + r->key->count_offset);
+	struct config_address *list = (struct config_address *)((char *)r->holder + r->key->offset);
 	struct config_address address;
+	const char *wrong = address_parse(r->node->text, forms[r->key->type], &address);
+
+	if (wrong != NULL)
+		return wrong;
+	for (unsigned i = 0; i < *count; i++)
+		if (address_equal(&address, &list[i]) &&
+			(r->key->type != TYPE_PREFIXES || address.prefix_len == list[i].prefix_len))
+			return "is there twice";
+	if (*count == r->key->max)
+		return "is one too many";
+	list[(*count)++] = address;
+	return NULL;
+}
+
+static void read_array_item(const struct reading *r)
+{
+	char range[128];
 	const char *wrong;
 
 	if (r->node->kind != NODE_SCALAR || r->node->null) {
-		REFUSE(r, "%s: must be a list of addresses", r->path);
+		REFUSE(r, "%s: must be a list of addresses (%s)", r->path,
+			config_range_text(r->key, range));
 		return;
 	}
-	wrong = address_parse(r->node->text, true, &address);
-	for (unsigned i = 0; wrong == NULL && i < port->address_count; i++)
-		if (address_equal(&address, &port->addresses[i]))
-			wrong = "is there twice";
-	if (wrong == NULL && port->address_count == CONFIG_ADDRESSES_MAX)
-		wrong = "is one too many: a port has at most 16";
+	wrong = add_address(r);
 	if (wrong != NULL)
-		REFUSE(r, "%s: " QUOTE " %s", r->path, r->node->text, wrong);
-	else
-		port->addresses[port->address_count++] = address;
+		REFUSE(r, "%s: " QUOTE " %s (%s)", r->path, r->node->text, wrong,
+			config_range_text(r->key, range));
 }
 
-static void read_addresses(const struct reading *r)
+static void read_array(const struct reading *r)
 {
 	for (const struct config_node *n = r->node->child; n != NULL; n = n->next) {
 		struct reading one = *r;
 
 		one.node = node_value(n);
 		one.line = n->line;
-		read_port_address(&one, r->holder);
+		read_array_item(&one);
 	}
 }
 
@@ -304,10 +329,11 @@ void value_read(const struct config_key *key, const struct config_node *node, vo
 		.problems = problems};
 	char range[128];
 
-	if (key->type == TYPE_ADDRESSES && r.node->kind == NODE_LIST)
-		read_addresses(&r);
-	else if (key->type == TYPE_ADDRESSES)
-		REFUSE(&r, "%s: must be a list, as in [\"10.0.0.1/24\"]", path);
+	if (is_array(key) && r.node->kind == NODE_LIST)
+		read_array(&r);
+	else if (is_array(key))
+		REFUSE(&r, "%s: must be a list, as in [\"10.0.0.1%s\"]", path,
+			key->type == TYPE_GATEWAYS ? "" : "/24");
 	else if (r.node->kind != NODE_SCALAR)
 		REFUSE(&r, "%s: must be one value (%s), not a %s", path,
 			config_range_text(key, range), r.node->kind == NODE_LIST ? "list" : "map");
@@ -322,6 +348,6 @@ void value_read_default(const struct config_key *key, void *holder)
 	struct config_problems problems = {0};
 	struct config_node node = {.kind = NODE_SCALAR, .text = (char *)key->standard};
 
-	if (key->standard != NULL && key->type != TYPE_ADDRESSES)
+	if (key->standard != NULL && !is_array(key))
 		value_read(key, &node, holder, key->name, &problems);
 }
