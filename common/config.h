@@ -15,6 +15,8 @@
 #define CONFIG_DEVICE_MAX 256
 #define CONFIG_PORTS_MAX 16
 #define CONFIG_ADDRESSES_MAX 16 // per port
+#define CONFIG_GATEWAYS_MAX 8   // per port
+#define CONFIG_NETDEV_MAX 16    // a network device's name, its end included
 #define CONFIG_LISTENERS_MAX 256
 #define CONFIG_PARTITIONS_MAX 64
 #define CONFIG_ALL_PARTITIONS UINT64_MAX
@@ -43,6 +45,10 @@ struct config_port {
 	// Where this host answers on a port that the kernel doesn't share; with none, packets for
 	// any destination are taken and nothing is answered.
 	struct config_address addresses[CONFIG_ADDRESSES_MAX];
+	unsigned gateway_count; // next hops for what isn't on the networks of 'addresses'
+	struct config_address gateways[CONFIG_GATEWAYS_MAX];
+	char exception[CONFIG_NETDEV_MAX]; // TAP that the kernel gets the rest by; "": none
+	uint32_t exception_rate;           // packets/s to it
 };
 
 struct config_listener {

@@ -125,6 +125,40 @@ static void check_compression(const struct checking *c)
 			"log.compressed_partitions: means nothing without log.compression: lz4");
 }
 
+static bool on_network(const struct config_address *own, const struct config_address *other)
+{
+	unsigned bits = own->prefix_len + (own->is_ip4 ? 96u : 0u);
+
+	if (own->is_ip4 != other->is_ip4)
+		return false;
+	for (unsigned i = 0; i < bits; i++)
+		if ((own->ip.s6_addr[i / 8] ^ other->ip.s6_addr[i / 8]) >> (7 - i % 8) & 1)
+			return false;
+	return true;
+}
+
+// A router is reached without a router (a link-local one by every IPv6 host).
+static void check_gateways(const struct checking *c, unsigned p)
+{
+	const struct config_port *port = &c->config->ports[p];
+
+	for (unsigned i = 0; i < port->gateway_count; i++) {
+		const struct config_address *gateway = &port->gateways[i];
+		bool reached = IN6_IS_ADDR_LINKLOCAL(&gateway->ip), own = false;
+		char text[INET6_ADDRSTRLEN];
+
+		for (unsigned j = 0; j < port->address_count; j++) {
+			reached |= on_network(&port->addresses[j], gateway);
+			own |= address_equal(&port->addresses[j], gateway);
+		}
+		if (!reached || own)
+			ERROR(c, item_line(c, "ports", p), "ports[%u].gateways: %s is %s", p,
+				config_address_text(gateway, text, sizeof(text)),
+				own ? "an address of the port itself"
+				    : "on none of the networks of 'addresses'");
+	}
+}
+
 static void check_port_pair(const struct checking *c, unsigned i, unsigned j)
 {
 	const struct config_port *a = &c->config->ports[i], *b = &c->config->ports[j];
@@ -135,6 +169,9 @@ static void check_port_pair(const struct checking *c, unsigned i, unsigned j)
 	if (b->device[0] != '\0' && strcmp(a->device, b->device) == 0)
 		ERROR(c, item_line(c, "ports", j), "ports[%u].device: '%.60s' is also ports[%u]", j,
 			b->device, i);
+	if (b->exception[0] != '\0' && strcmp(a->exception, b->exception) == 0)
+		ERROR(c, item_line(c, "ports", j), "ports[%u].exception: '%s' is also ports[%u]", j,
+			b->exception, i);
 }
 
 static void check_listener_pair(const struct checking *c, unsigned i, unsigned j)
@@ -176,6 +213,8 @@ static void check_lists(const struct checking *c)
 
 	check_any(c, "ports", config->port_count);
 	check_any(c, "listeners", config->listener_count);
+	for (unsigned i = 0; i < config->port_count; i++)
+		check_gateways(c, i);
 	for (unsigned j = 1; j < config->port_count; j++)
 		for (unsigned i = 0; i < j; i++)
 			check_port_pair(c, i, j);

@@ -143,11 +143,13 @@ static void print_value(const struct config_key *key, const void *holder, FILE *
 	}
 }
 
-// An address that is not there has no value that could be written.
+// An address or a device that is not there has no value that could be written.
 static bool is_absent(const struct config_key *key, const void *holder)
 {
 	const struct config_listener *listener = holder;
 
+	if (key->type == TYPE_NAME)
+		return *((const char *)holder + key->offset) == '\0';
 	return key->type == TYPE_LISTEN_ADDRESS && listener->any_address;
 }
 

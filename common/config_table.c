@@ -105,6 +105,36 @@ static const struct config_key port_keys[] = {
 			"that the kernel doesn't share; with none, packets for any destination are "
 			"taken",
 	},
+	{
+		.name = "gateways",
+		.type = TYPE_GATEWAYS,
+		FIELD(config_port, gateways),
+		.count_offset = offsetof(struct config_port, gateway_count),
+		.standard = "[]",
+		.max = CONFIG_GATEWAYS_MAX,
+		.example = "[10.0.0.254]",
+		.help = "Routers on the port's networks that answers to other networks go to; the "
+			"first of a family that is there takes them",
+	},
+	{
+		.name = "exception",
+		.type = TYPE_NAME,
+		FIELD(config_port, exception),
+		.standard_help = "none",
+		.example = "mill0",
+		.help = "Network device (TAP) that is made for the kernel to get what isn't for "
+			"millraced (ssh, DHCP, LLDP) and to send by; it gets the port's addresses",
+	},
+	{
+		.name = "exception_rate",
+		.type = TYPE_UINT,
+		FIELD(config_port, exception_rate),
+		.standard = "10000",
+		.min = 1,
+		.max = 10000000,
+		.unit = "packets/s",
+		.help = "What the kernel gets at most; the rest is the drop host_rate",
+	},
 	{.name = NULL},
 };
 

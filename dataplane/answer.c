@@ -3,8 +3,7 @@
 // stay as they came. An answer carries no IP option and no extension header: the inquiry's are
 // dropped, so that nothing of a stranger's making but the echoed data is sent.
 
-#include "dataplane/checksum.h"
-#include "dataplane/packet.h"
+#include "dataplane/compose.h"
 #include "dataplane/wire.h"
 
 #include <net/if_arp.h>
@@ -13,31 +12,10 @@
 #include <netinet/ip_icmp.h>
 
 #define HOPS_ECHO 64
-#define HOPS_ND 255 // proves that no router lies between (RFC 4861, 7.1.2)
 #define IP4_DONT_FRAGMENT 0x4000
 
 static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
 static const uint8_t all_nodes_mac[6] = {0x33, 0x33, 0, 0, 0, 1};
-
-static void set_macs(uint8_t *frame, const uint8_t *dst, const struct host_identity *host)
-{
-	memmove(frame, dst, 6);
-	memcpy(frame + 6, host->mac, 6);
-}
-
-static void set_checksum(uint8_t *field, uint64_t sum)
-{
-	uint16_t folded = checksum_fold(sum);
-
-	memcpy(field, &folded, sizeof(folded));
-}
-
-// An ICMP message of len bytes; 'sum': of its pseudo header.
-static void set_icmp_checksum(uint8_t *icmp, uint32_t len, uint64_t sum)
-{
-	put16(icmp + 2, 0);
-	set_checksum(icmp + 2, checksum_add(sum, icmp, len));
-}
 
 // RFC 826. Returns the frame's length.
 static uint32_t answer_arp(
@@ -52,7 +30,7 @@ static uint32_t answer_arp(
 	memcpy(arp + 14, packet->dst_addr + MAPPED_IP4, 4);
 	memcpy(arp + 18, asker, 6);
 	memcpy(arp + 24, packet->src_addr + MAPPED_IP4, 4);
-	set_macs(frame, asker, host);
+	compose_macs(frame, asker, host->mac);
 	return packet->l3 + ARP_PACKET;
 }
 
@@ -66,7 +44,7 @@ static uint32_t answer_echo4(
 
 	memmove(icmp, frame + packet->l4, len);
 	icmp[0] = ICMP_ECHOREPLY;
-	set_icmp_checksum(icmp, len, 0);
+	compose_icmp_checksum(icmp, len, 0);
 	ip[0] = 0x45;
 	put16(ip + 2, (uint16_t)(IP4_HEADER + len));
 	put16(ip + 4, 0); // no identification needed where nothing is fragmented (RFC 6864)
@@ -75,22 +53,9 @@ static uint32_t answer_echo4(
 	put16(ip + 10, 0);
 	memcpy(ip + 12, packet->dst_addr + MAPPED_IP4, 4);
 	memcpy(ip + 16, packet->src_addr + MAPPED_IP4, 4);
-	set_checksum(ip + 10, checksum_add20(0, ip));
-	set_macs(frame, frame + 6, host);
+	compose_checksum(ip + 10, checksum_add20(0, ip));
+	compose_macs(frame, frame + 6, host->mac);
 	return packet->l3 + IP4_HEADER + len;
-}
-
-// A header for len bytes of ICMPv6, whose checksum is set. The traffic class stays.
-static void finish_icmp6(
-	uint8_t *ip, const uint8_t *src, const uint8_t *dst, uint32_t len, uint8_t hops)
-{
-	put32(ip, 6u << 28 | (get32(ip) & 0x0ff00000));
-	put16(ip + 4, (uint16_t)len);
-	ip[6] = IPPROTO_ICMPV6;
-	ip[7] = hops;
-	memcpy(ip + 8, src, 16);
-	memcpy(ip + 24, dst, 16);
-	set_icmp_checksum(ip + IP6_HEADER, len, checksum_pseudo(ip, IPPROTO_ICMPV6, len));
 }
 
 // RFC 4443, 4.2.
@@ -101,8 +66,8 @@ static uint32_t answer_echo6(
 
 	memmove(ip + IP6_HEADER, frame + packet->l4, packet->l4_len);
 	ip[IP6_HEADER] = ICMP6_ECHO_REPLY;
-	finish_icmp6(ip, packet->dst_addr, packet->src_addr, packet->l4_len, HOPS_ECHO);
-	set_macs(frame, frame + 6, host);
+	compose_icmp6(ip, packet->dst_addr, packet->src_addr, packet->l4_len, HOPS_ECHO);
+	compose_macs(frame, frame + 6, host->mac);
 	return packet->l3 + IP6_HEADER + packet->l4_len;
 }
 
@@ -129,7 +94,7 @@ static uint32_t answer_nd(
 	uint8_t *nd = ip + IP6_HEADER;
 	uint8_t target[16];
 
-	set_macs(frame, probe ? all_nodes_mac : nd_sender(frame, packet), host);
+	compose_macs(frame, probe ? all_nodes_mac : nd_sender(frame, packet), host->mac);
 	memcpy(target, frame + packet->l4 + 8, sizeof(target));
 	memset(nd, 0, ND_MESSAGE);
 	nd[0] = ND_NEIGHBOR_ADVERT;
@@ -138,7 +103,7 @@ static uint32_t answer_nd(
 	nd[ND_MESSAGE] = ND_OPT_TARGET_LINKADDR;
 	nd[ND_MESSAGE + 1] = 1;
 	memcpy(nd + ND_MESSAGE + 2, host->mac, 6);
-	finish_icmp6(
+	compose_icmp6(
 		ip, target, probe ? all_nodes : packet->src_addr, ND_MESSAGE + ND_OPTION, HOPS_ND);
 	return packet->l3 + IP6_HEADER + ND_MESSAGE + ND_OPTION;
 }
@@ -171,8 +136,5 @@ uint32_t host_answer(uint8_t *frame, uint32_t len, uint32_t room, const struct p
 		room < packet->l3 + IP6_HEADER + ND_MESSAGE + ND_OPTION)
 		return 0;
 	n = answer(frame, packet, host);
-	if (n == 0 || n >= ETH_FRAME_MIN)
-		return n;
-	memset(frame + n, 0, ETH_FRAME_MIN - n);
-	return ETH_FRAME_MIN;
+	return n == 0 ? 0 : compose_padding(frame, n);
 }

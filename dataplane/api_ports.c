@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // /api/v1/ports
 
+#include "dataplane/host/neighbours.h"
 #include "dataplane/receiver.h"
 
 #include <rte_ethdev.h>
@@ -9,16 +10,47 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define MAC_TEXT 18
+
+static const char *write_mac(char *buf, const uint8_t *mac)
+{
+	snprintf(buf, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		mac[4], mac[5]);
+	return buf;
+}
+
 static json_t *addresses(const struct port *port)
 {
 	json_t *list = json_array();
 
-	for (unsigned i = 0; i < port->config->address_count; i++) {
-		const struct config_address *address = &port->config->addresses[i];
+	for (unsigned i = 0; i < port->host.address_count; i++) {
+		const struct config_address *address = &port->host.addresses[i];
 		char text[INET6_ADDRSTRLEN];
 		config_address_text(address, text, sizeof(text));
 		json_array_append_new(list, json_sprintf("%s/%u", text, address->prefix_len));
 	}
+	return list;
+}
+
+static json_t *gateway_json(const struct port *port, const struct config_address *gateway)
+{
+	const struct neighbour *e = neighbours_find(port->neighbours, gateway->ip.s6_addr);
+	char text[INET6_ADDRSTRLEN], mac_text[MAC_TEXT];
+	uint8_t mac[6];
+	bool known = neighbours_mac(port->neighbours, gateway->ip.s6_addr, mac);
+
+	return json_pack("{s:s, s:s?, s:s}", "address",
+		config_address_text(gateway, text, sizeof(text)), "mac",
+		known ? write_mac(mac_text, mac) : NULL, "state",
+		neighbour_state_text(e != NULL ? e->state : NEIGHBOUR_FREE));
+}
+
+static json_t *gateways(const struct port *port)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; port->neighbours != NULL && i < port->config->gateway_count; i++)
+		json_array_append_new(list, gateway_json(port, &port->config->gateways[i]));
 	return list;
 }
 
@@ -86,20 +118,20 @@ static void add_device(const struct port *port, json_t *data)
 
 static json_t *port_json(struct port *port, bool with_xstats)
 {
-	const uint8_t *mac = port->host.mac;
-	char mac_text[18];
+	char mac[MAC_TEXT];
 	json_t *data;
 
-	snprintf(mac_text, sizeof(mac_text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
-		mac[2], mac[3], mac[4], mac[5]);
 	port_refresh(port);
-	data = json_pack("{s:i, s:s, s:s, s:s, s:s?, s:s, s:o, s:b, s:i, s:i, s:i, s:i, s:o}",
+	data = json_pack("{s:i, s:s, s:s, s:s, s:s?, s:s, s:o, s:o, s:s?, s:b, s:i, s:i, s:i, s:i, "
+			 "s:o}",
 		"port", (int)port->id, "name", port->config->name, "device", port->config->device,
-		"driver", port->driver_name, "driver_mode", port->mode, "mac", mac_text,
-		"addresses", addresses(port), "promiscuous", (int)port->host.promiscuous,
-		"rx_queues", (int)port->rx_queues, "tx_queues", (int)port->tx_queues,
-		"rx_descriptors", (int)port->rx_descriptors, "tx_descriptors",
-		(int)port->tx_descriptors, "xstats", with_xstats ? xstats(port) : json_null());
+		"driver", port->driver_name, "driver_mode", port->mode, "mac",
+		write_mac(mac, port->host.mac), "addresses", addresses(port), "gateways",
+		gateways(port), "exception", port->exception ? port->config->exception : NULL,
+		"promiscuous", (int)port->host.promiscuous, "rx_queues", (int)port->rx_queues,
+		"tx_queues", (int)port->tx_queues, "rx_descriptors", (int)port->rx_descriptors,
+		"tx_descriptors", (int)port->tx_descriptors, "xstats",
+		with_xstats ? xstats(port) : json_null());
 	if (data == NULL)
 		return json_null();
 	add_device(port, data);

@@ -23,6 +23,7 @@
 
 struct batcher;
 struct event;
+struct host;
 struct pollfd;
 struct rte_mbuf;
 struct rte_ring;
@@ -53,6 +54,9 @@ struct rx_queue {
 	X(rx_empty, TOTAL, NONE, "polls that brought none") \
 	X(datagrams, TOTAL, PKT_TAKEN, "datagrams whose events were handed to a partition") \
 	X(answers, TOTAL, PKT_TAKEN, "inquiries answered (ARP, ND, echo)") \
+	X(handed_up, TOTAL, NONE, "packets passed to the host thread") \
+	X(sent_down, TOTAL, NONE, "packets of the host thread and the kernel that were sent") \
+	X(unsent_down, TOTAL, NONE, "the same that found the tx queue full") \
 	X(steered, TOTAL, NONE, "datagrams passed on to another lcore") \
 	X(held_packets, GAUGE, PKT_FLIGHT, "packets of the burst in hand") \
 	X(busy_cycles, TOTAL, NONE, "TSC cycles of rounds that found work") \
@@ -95,6 +99,13 @@ struct steer_ring {
 	struct counter_set set;
 };
 
+// Frames of the host thread that this lcore sends: it alone has the port's first tx queue.
+struct down {
+	struct rte_ring *ring;
+	const struct port *port;
+	uint16_t tx_queue;
+};
+
 struct lcore {
 	unsigned index; // in the plan
 	struct dataplane *dp;
@@ -107,6 +118,12 @@ struct lcore {
 	struct steer_ring **from; // rings that end here
 	unsigned wake_count;      // the sockets that feed it; 0: it can't be woken, only sleep
 	struct pollfd *wake;
+	int wake_fd;           // eventfd among them, by which the host thread wakes it; or -1
+	struct rte_ring *up;   // packets to the host thread; NULL: polls no queue
+	struct rte_ring *back; // the same mbufs, to be freed here: only lcores touch the pools
+	uint64_t up_times[2];  // ticks up to which each class has used what it is allowed
+	unsigned down_count;
+	struct down down[CONFIG_PORTS_MAX];
 	unsigned idle_rounds, idle_rounds_max;
 	bool held;           // did not poll: its rings are full
 	uint64_t last_yield; // ticks
@@ -128,6 +145,7 @@ struct dataplane {
 	struct wal_scrub *scrub; // NULL: off
 	unsigned lcore_count;
 	struct lcore *lcores;
+	struct host *host;           // NULL: before it is made
 	_Atomic bool stop;           // control thread writes
 	_Atomic unsigned rx_running; // lcores that may still take packets off a queue
 };
@@ -157,6 +175,12 @@ unsigned rx_poll(struct lcore *lcore);
 // every mbuf.
 void rx_take_burst(
 	struct lcore *lcore, const struct rx_queue *queue, struct rte_mbuf **burst, unsigned count);
+// Passes a packet that is no datagram and was not answered to the host thread. False: it stays with
+// the caller, who drops it for *reason.
+bool up_take(struct lcore *lcore, const struct rx_queue *queue, struct rte_mbuf *m,
+	const struct packet *packet, enum pkt_drop *reason);
+// Sends what the host thread has for the wire and frees what it is done with.
+void down_poll(struct lcore *lcore);
 // Appends what others passed on; returns how many packets it was.
 unsigned pipeline_drain(struct lcore *lcore);
 bool pipeline_empty(const struct lcore *lcore);

@@ -12,6 +12,8 @@
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 
+#define ND_SOLICITED 0x40
+
 static bool is_zero(const uint8_t *p, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -81,6 +83,18 @@ static bool ip6_unspecified_or_loopback(const uint8_t *address)
 	return is_zero(address, 15) && address[15] <= 1;
 }
 
+// A reply to us, an announcement (RFC 5227, 3), or the sign that somebody else uses an address of
+// ours (RFC 5227, 2.4). Nobody's probe has an address yet, and our own packets are no news.
+static bool arp_has_news(
+	const uint8_t *arp, const struct host_identity *host, const struct packet *ret)
+{
+	if (is_zero(arp + 14, 4) || memcmp(arp + 8, host->mac, 6) == 0)
+		return false;
+	if (raw32(arp + 14) == raw32(arp + 24) || host_has_address(host, ret->src_addr))
+		return true;
+	return get16(arp + 6) == ARPOP_REPLY && host_has_address(host, ret->dst_addr);
+}
+
 enum pkt_drop parse_arp(
 	const uint8_t *frame, uint32_t len, const struct host_identity *host, struct packet *ret)
 {
@@ -91,16 +105,21 @@ enum pkt_drop parse_arp(
 		return DROP_arp_bad;
 	if (get16(arp) != ARPHRD_ETHER || get16(arp + 2) != 0x0800 || arp[4] != 6 || arp[5] != 4)
 		return DROP_arp_bad;
-	if (get16(arp + 6) != ARPOP_REQUEST)
+	if (get16(arp + 6) != ARPOP_REQUEST && get16(arp + 6) != ARPOP_REPLY)
 		return DROP_arp_other;
 	// A probe has no sender address yet (RFC 5227, 2.1.1) and must be answered.
 	if (!mac_of_one_host(arp + 8) || (!is_zero(sender, 4) && !ip4_of_one_host(host, sender)))
 		return DROP_arp_bad;
 	put_mapped(ret->src_addr, sender);
 	put_mapped(ret->dst_addr, arp + 24);
-	if (host->promiscuous || !host_has_address(host, ret->dst_addr))
+	if (host->promiscuous)
 		return DROP_arp_other;
-	ret->kind = PACKET_ARP_REQUEST;
+	if (arp_has_news(arp, host, ret))
+		ret->kind = PACKET_NEIGHBOUR;
+	else if (get16(arp + 6) == ARPOP_REQUEST && host_has_address(host, ret->dst_addr))
+		ret->kind = PACKET_ARP_REQUEST;
+	else
+		return DROP_arp_other;
 	return PASSED;
 }
 
@@ -139,19 +158,20 @@ enum pkt_drop parse_icmp4(const uint8_t *frame, enum checksum_state state,
 	return PASSED;
 }
 
-// RFC 4861, 4.6: each option has a length, in units of 8 bytes, that is not zero. *source is set to
-// the source link-layer address or NULL.
-static bool nd_options_valid(const uint8_t *options, uint32_t len, const uint8_t **source)
+// RFC 4861, 4.6: each option has a length, in units of 8 bytes, that is not zero. *mac is set to
+// the link-layer address of the option 'wanted', or NULL.
+static bool nd_options_valid(
+	const uint8_t *options, uint32_t len, uint8_t wanted, const uint8_t **mac)
 {
-	*source = NULL;
+	*mac = NULL;
 	for (uint32_t i = 0; i < len; i += options[i + 1] * 8u) {
 		if (len - i < 8 || options[i + 1] == 0 || options[i + 1] * 8u > len - i)
 			return false;
-		if (options[i] != ND_OPT_SOURCE_LINKADDR)
+		if (options[i] != wanted)
 			continue;
 		if (options[i + 1] != 1 || !mac_of_one_host(options + i + 2))
 			return false;
-		*source = options + i + 2;
+		*mac = options + i + 2;
 	}
 	return true;
 }
@@ -164,7 +184,8 @@ static bool nd_solicit_valid(const uint8_t *frame, const struct packet *ret)
 
 	if (frame[ret->l3 + 7] != 255 || nd[1] != 0 || ret->l4_len < ND_MESSAGE || nd[8] == 0xff)
 		return false;
-	if (!nd_options_valid(nd + ND_MESSAGE, ret->l4_len - ND_MESSAGE, &source))
+	if (!nd_options_valid(
+		    nd + ND_MESSAGE, ret->l4_len - ND_MESSAGE, ND_OPT_SOURCE_LINKADDR, &source))
 		return false;
 	if (is_zero(ret->src_addr, 16))
 		return source == NULL && is_solicited_node(ret->dst_addr);
@@ -182,6 +203,28 @@ static enum pkt_drop parse_nd_solicit(
 	return PASSED;
 }
 
+// RFC 4861, 7.1.2.
+static enum pkt_drop parse_nd_advert(
+	const uint8_t *frame, const struct host_identity *host, struct packet *ret)
+{
+	const uint8_t *nd = frame + ret->l4;
+	const uint8_t *mac;
+
+	if (frame[ret->l3 + 7] != 255 || nd[1] != 0 || ret->l4_len < ND_MESSAGE || nd[8] == 0xff)
+		return DROP_icmp_bad;
+	if (!nd_options_valid(
+		    nd + ND_MESSAGE, ret->l4_len - ND_MESSAGE, ND_OPT_TARGET_LINKADDR, &mac))
+		return DROP_icmp_bad;
+	if (ret->dst_addr[0] == 0xff && (nd[4] & ND_SOLICITED) != 0)
+		return DROP_icmp_bad;
+	if (host->promiscuous || ip6_unspecified_or_loopback(nd + 8))
+		return DROP_icmp_other;
+	// Whom it is about.
+	memcpy(ret->src_addr, nd + 8, sizeof(ret->src_addr));
+	ret->kind = PACKET_NEIGHBOUR;
+	return PASSED;
+}
+
 enum pkt_drop parse_icmp6(const uint8_t *frame, enum checksum_state state,
 	const struct host_identity *host, struct packet *ret)
 {
@@ -193,6 +236,8 @@ enum pkt_drop parse_icmp6(const uint8_t *frame, enum checksum_state state,
 		return DROP_icmp_bad;
 	if (icmp[0] == ND_NEIGHBOR_SOLICIT)
 		return parse_nd_solicit(frame, host, ret);
+	if (icmp[0] == ND_NEIGHBOR_ADVERT)
+		return parse_nd_advert(frame, host, ret);
 	if (icmp[0] != ICMP6_ECHO_REQUEST)
 		return DROP_icmp_other;
 	if (icmp[1] != 0)

@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <time.h>
+#include <unistd.h>
 
 // A polling lcore starves the kernel's completion work on its CPU unless it lets it run.
 #define YIELD_NS 20000
@@ -102,10 +103,14 @@ static bool wait_for_socket(struct lcore *lcore, uint64_t ns)
 {
 	const struct timespec ts = {.tv_nsec = ns < WAKE_NS ? (long)ns : WAKE_NS};
 	bool told = ppoll(lcore->wake, lcore->wake_count, &ts, NULL) >= 0;
+	uint64_t count;
 
 	counter_add(&lcore->values[LCORE_sleeps], 1);
 	for (unsigned i = 0; i < lcore->wake_count; i++)
 		told = told && (lcore->wake[i].revents & ~POLLIN) == 0;
+	// The host thread's is the last.
+	if (lcore->wake_fd >= 0 && (lcore->wake[lcore->wake_count - 1].revents & POLLIN) != 0)
+		told = told && read(lcore->wake_fd, &count, sizeof(count)) > 0;
 	return told;
 }
 
@@ -147,6 +152,7 @@ static uint64_t round_once(struct lcore *lcore, uint64_t begin, bool receive)
 	uint64_t end;
 
 	packets += pipeline_drain(lcore);
+	down_poll(lcore);
 	idle = !batchers_poll(lcore, clock_ticks()) && packets == 0;
 	adapt(lcore, packets);
 	if (idle)

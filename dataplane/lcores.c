@@ -4,6 +4,7 @@
 #include "common/logmsg.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/eal.h"
+#include "dataplane/host/host.h"
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -15,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static const struct counter_def lcore_defs[LCORE_COUNTER_COUNT] = {
 #define X(name, kind, role, help) {#name, help, COUNTER_##kind, ROLE_##role},
@@ -176,7 +178,7 @@ static int give_sockets(struct lcore *lcore)
 			continue;
 		last = port;
 		grown = realloc(lcore->wake,
-			(lcore->wake_count + port->below.count) * sizeof(*lcore->wake));
+			(lcore->wake_count + port->below.count + 1) * sizeof(*lcore->wake));
 		if (grown == NULL)
 			return -ENOMEM;
 		lcore->wake = grown;
@@ -184,6 +186,9 @@ static int give_sockets(struct lcore *lcore)
 			grown[lcore->wake_count++] =
 				(struct pollfd){.fd = port->below.fds[i], .events = POLLIN};
 	}
+	if (lcore->wake_fd >= 0)
+		lcore->wake[lcore->wake_count++] =
+			(struct pollfd){.fd = lcore->wake_fd, .events = POLLIN};
 	return 0;
 }
 
@@ -199,8 +204,13 @@ static int make_lcore(struct lcore *lcore)
 	};
 	snprintf(lcore->set.labels, sizeof(lcore->set.labels), "lcore=\"%u\"", lcore->index);
 	counters_register(&lcore->set);
+	lcore->wake_fd = -1;
 	err = give_queues(lcore);
-	return err != 0 ? err : give_partitions(lcore);
+	if (err == 0)
+		err = give_partitions(lcore);
+	if (err == 0 && lcore->dp->host != NULL)
+		err = host_give_lcore(lcore->dp->host, lcore);
+	return err;
 }
 
 int lcores_make(struct dataplane *dp)
@@ -288,6 +298,10 @@ void lcores_free(struct dataplane *dp)
 		struct lcore *lcore = &dp->lcores[l];
 		for (unsigned p = 0; p < CONFIG_PARTITIONS_MAX; p++)
 			free_ring(lcore->to[p]);
+		if (lcore->wake_fd >= 0)
+			close(lcore->wake_fd);
+		rte_ring_free(lcore->up);
+		rte_ring_free(lcore->back);
 		free(lcore->from);
 		free(lcore->wake);
 		free(lcore->queues);

@@ -5,6 +5,7 @@
 #include "common/file.h"
 #include "common/logmsg.h"
 #include "dataplane/eal.h"
+#include "dataplane/host/host.h"
 #include "dataplane/preflight.h"
 #include "dataplane/receiver.h"
 
@@ -188,7 +189,11 @@ static int start(struct receiver *r)
 	if (err == 0)
 		err = ports_open(&r->dp);
 	if (err == 0)
+		err = host_make(&r->dp);
+	if (err == 0)
 		err = lcores_make(&r->dp);
+	if (err == 0)
+		err = host_start(r->dp.host);
 	if (err == 0)
 		err = lcores_launch(&r->dp);
 	if (err == 0)
@@ -223,6 +228,7 @@ static int stop(struct receiver *r)
 	atomic_store(&r->dp.stop, true);
 	if (r->dp.lcore_count > 0)
 		err = lcores_join(&r->dp);
+	host_stop(r->dp.host);
 	control_print_durable(r);
 	if (r->http != NULL)
 		http_stop(r->http);
@@ -230,6 +236,7 @@ static int stop(struct receiver *r)
 		tell_end(r);
 	if (r->dp.lcores != NULL)
 		lcores_free(&r->dp);
+	host_free(&r->dp);
 	ports_close(&r->dp);
 	partitions_close(&r->dp);
 	eal_stop();

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static unsigned mask_bits(const struct sockaddr *mask, size_t offset, size_t len)
@@ -75,20 +76,47 @@ bool netdev_has_any(const char *name, const struct config_port *port)
 	return false;
 }
 
-static uint64_t read_statistic(const char *name, const char *statistic)
+// A number that /sys knows of the device, in the base given; false when it doesn't.
+static bool read_number(const char *name, const char *file, int base, uint64_t *ret)
 {
-	char path[128];
-	uint64_t value = 0;
+	char path[128], line[32], *end = line;
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/%s", name, statistic);
+	snprintf(path, sizeof(path), "/sys/class/net/%s/%s", name, file);
 	f = fopen(path, "re");
 	if (f == NULL)
-		return 0;
-	if (fscanf(f, "%" SCNu64, &value) != 1)
-		value = 0;
+		return false;
+	if (fgets(line, sizeof(line), f) != NULL && line[0] != '-')
+		*ret = strtoull(line, &end, base);
 	fclose(f);
+	return end != line;
+}
+
+static uint64_t read_statistic(const char *name, const char *statistic)
+{
+	char file[64];
+	uint64_t value = 0;
+
+	snprintf(file, sizeof(file), "statistics/%s", statistic);
+	read_number(name, file, 10, &value);
 	return value;
+}
+
+bool netdev_link(const char *name, bool *up, uint32_t *mbps)
+{
+	uint64_t flags = 0, carrier = 0, speed = 0;
+
+	*up = false;
+	*mbps = 0;
+	if (!read_number(name, "flags", 16, &flags))
+		return false;
+	// Neither can be read of a device that is down.
+	if ((flags & IFF_UP) != 0)
+		read_number(name, "carrier", 10, &carrier);
+	*up = carrier != 0;
+	if (*up && read_number(name, "speed", 10, &speed))
+		*mbps = (uint32_t)speed;
+	return true;
 }
 
 uint64_t netdev_rx_dropped(const char *name)

@@ -11,6 +11,9 @@
 // at most max of them in ret; 0 also when the device is gone.
 unsigned netdev_addresses(const char *name, struct config_address *ret, unsigned max);
 
+// The drivers by sockets call every link up. False when there is no such device.
+bool netdev_link(const char *name, bool *up, uint32_t *mbps); // *mbps 0: unknown
+
 // True when one of the port's configured addresses is also the kernel's on that device.
 bool netdev_has_any(const char *name, const struct config_port *port);
 

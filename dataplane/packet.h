@@ -30,6 +30,7 @@ enum packet_kind {
 	PACKET_ND_SOLICIT,
 	PACKET_ECHO4,
 	PACKET_ECHO6,
+	PACKET_NEIGHBOUR, // ARP or neighbour advertisement with news of src_addr
 	PACKET_DROP,
 };
 
@@ -46,6 +47,11 @@ struct packet {
 	uint8_t src_addr[16], dst_addr[16]; // IPv4 mapped into IPv6
 };
 
+static inline bool packet_is_inquiry(const struct packet *packet)
+{
+	return packet->kind >= PACKET_ARP_REQUEST && packet->kind <= PACKET_ECHO6;
+}
+
 // The listeners by UDP port, built once. First match in the order of the file.
 struct listener_table {
 	uint16_t first[65536]; // index + 1 of the first listener on that port, 0: none
@@ -54,12 +60,14 @@ struct listener_table {
 };
 void listener_table_init(struct listener_table *table, const struct config *config);
 
+#define HOST_ADDRESSES_MAX (CONFIG_ADDRESSES_MAX + 1) // and a link-local one
+
 // What a port is on the wire.
 struct host_identity {
 	uint8_t mac[6];
 	bool promiscuous; // no addresses: takes packets for any destination, answers nothing
 	unsigned address_count;
-	struct config_address addresses[CONFIG_ADDRESSES_MAX];
+	struct config_address addresses[HOST_ADDRESSES_MAX];
 };
 
 // Parses one frame of len bytes. Hot path: no allocation, no log, reads nothing behind len.

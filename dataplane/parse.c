@@ -192,11 +192,6 @@ static inline enum pkt_drop check_ip4_header(
 	return unlikely(ip4_checksum_bad(ip, *header, state)) ? DROP_ip4_bad_checksum : PASSED;
 }
 
-static bool ip6_mapped(const uint8_t *address)
-{
-	return memcmp(address, mapped_prefix, MAPPED_IP4) == 0;
-}
-
 // Fixed header; 'room' as above. An IPv4-mapped address has no place on the wire: it would pass
 // for an IPv4 sender or receiver in everything that comes after. Nor has a multicast source.
 static enum pkt_drop check_ip6_header(const uint8_t *ip, uint32_t room)
@@ -209,7 +204,7 @@ static enum pkt_drop check_ip6_header(const uint8_t *ip, uint32_t room)
 	if (get16(ip + 4) > room - IP6_HEADER)
 		return DROP_ip6_truncated;
 #endif
-	if (ip6_mapped(ip + 8) || ip6_mapped(ip + 24) || ip[8] == 0xff)
+	if (address_is_ip4(ip + 8) || address_is_ip4(ip + 24) || ip[8] == 0xff)
 		return DROP_ip6_bad_header;
 	return PASSED;
 }
@@ -273,6 +268,13 @@ static inline bool ip6_for_us(const struct host_identity *host, const uint8_t *d
 	return host_has_address(host, dst) || host->promiscuous;
 }
 
+static bool ip6_all_nodes(const uint8_t *dst)
+{
+	static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
+
+	return same16(dst, all_nodes);
+}
+
 static enum pkt_drop parse_ip6(const uint8_t *frame, uint32_t len, enum checksum_state l4,
 	const struct host_identity *host, const struct listener_table *listeners,
 	struct packet *ret)
@@ -287,7 +289,7 @@ static enum pkt_drop parse_ip6(const uint8_t *frame, uint32_t len, enum checksum
 	memcpy(ret->src_addr, ip + 8, sizeof(ret->src_addr));
 	memcpy(ret->dst_addr, ip + 24, sizeof(ret->dst_addr));
 	ours = ip6_for_us(host, ret->dst_addr);
-	if (!ours && !host_solicited_node(host, ret->dst_addr))
+	if (!ours && !host_solicited_node(host, ret->dst_addr) && !ip6_all_nodes(ret->dst_addr))
 		return DROP_ip_other_host;
 	ret->l4 = ret->l3 + IP6_HEADER;
 	ret->l4_len = get16(ip + 4);
@@ -301,7 +303,7 @@ static enum pkt_drop parse_ip6(const uint8_t *frame, uint32_t len, enum checksum
 		return parse_icmp6(frame, l4, host, ret);
 	if (type != IPPROTO_UDP)
 		return DROP_ip_other_proto;
-	// A solicited-node address is for neighbour discovery alone.
+	// The groups of all nodes and solicited ones are for neighbour discovery alone.
 	return ours ? parse_udp(frame, l4, listeners, ret) : DROP_ip_other_host;
 }
 

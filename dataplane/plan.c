@@ -77,6 +77,8 @@ static uint32_t port_mbufs(const struct plan *plan, const struct config *config,
 
 	n += ring_mbufs(plan, config, port);
 	n += plan->lcore_count * 2 * BURST;
+	// On their way to the host thread and back.
+	n += plan_port_lcores(plan, port, p->rx_queues) * 2 * HOST_RING;
 	// A mempool cache holds up to one and a half times its size before it flushes.
 	n += plan->lcore_count * MBUF_CACHE * 3 / 2;
 	if (device_parse(p->device, &device) == 0 && device.kind == DEVICE_NETDEV &&

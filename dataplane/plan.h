@@ -12,6 +12,7 @@
 #define BURST 64
 #define MBUF_CACHE 512
 #define QUEUES_MAX 64     // rx queues per port, as the configuration allows
+#define HOST_RING 512     // packets between an lcore and the host thread, each way
 #define MBUF_HEADROOM 128 // RTE_PKTMBUF_HEADROOM
 #define MBUF_DATA 2048    // bytes of a frame that one mbuf holds
 #define MBUF_OVERHEAD 320 // struct rte_mbuf, private area, mempool's own header, rounded up

@@ -124,6 +124,28 @@ static int attach(struct port *port, char *why)
 	return port_attach(port, PORT_OTHER, why);
 }
 
+// Every interface with IPv6 has a link-local address (RFC 4291, 2.1), from the MAC where none is
+// configured (RFC 2464, 5).
+static void add_link_local(struct host_identity *host)
+{
+	struct config_address *last = &host->addresses[host->address_count];
+	const uint8_t *mac = host->mac;
+	const uint8_t ip[16] = {0xfe, 0x80, 0, 0, 0, 0, 0, 0, mac[0] ^ 2, mac[1], mac[2], 0xff,
+		0xfe, mac[3], mac[4], mac[5]};
+	bool any = false;
+
+	for (unsigned i = 0; i < host->address_count; i++) {
+		if (IN6_IS_ADDR_LINKLOCAL(&host->addresses[i].ip))
+			return;
+		any |= !host->addresses[i].is_ip4;
+	}
+	if (!any)
+		return;
+	*last = (struct config_address){.prefix_len = 64};
+	memcpy(&last->ip, ip, sizeof(ip));
+	host->address_count++;
+}
+
 static void set_identity(struct port *port)
 {
 	struct rte_ether_addr mac = {0};
@@ -131,7 +153,8 @@ static void set_identity(struct port *port)
 	rte_eth_macaddr_get(port->id, &mac);
 	memcpy(port->host.mac, mac.addr_bytes, sizeof(port->host.mac));
 	port->host.address_count = port->config->address_count;
-	memcpy(port->host.addresses, port->config->addresses, sizeof(port->host.addresses));
+	memcpy(port->host.addresses, port->config->addresses, sizeof(port->config->addresses));
+	add_link_local(&port->host);
 	port->host.promiscuous = port->host.address_count == 0;
 	port->answers = !port->host.promiscuous;
 	// What AF_XDP takes the kernel never sees; by AF_PACKET both see everything.
@@ -176,7 +199,8 @@ int port_open(
 	port->config = &config->ports[index];
 	port->opened = true;
 	port->rx_queues = port->config->rx_queues;
-	port->tx_queues = (uint16_t)plan_port_lcores(plan, index, port->rx_queues);
+	port->rx_lcores = plan_port_lcores(plan, index, port->rx_queues);
+	port->tx_queues = (uint16_t)port->rx_lcores;
 	err = device_parse(port->config->device, &port->device);
 	if (err != 0)
 		return err;
@@ -209,19 +233,30 @@ void port_close(struct port *port)
 	memset(port, 0, sizeof(*port));
 }
 
+// Whether the link is up, and its speed in Mbit/s, 0: unknown.
+static bool read_link(const struct port *port, uint32_t *mbps)
+{
+	struct rte_eth_link link = {0};
+	bool up;
+
+	if (port->ifindex != 0) {
+		netdev_link(port->device.name, &up, mbps);
+		return up;
+	}
+	rte_eth_link_get_nowait(port->id, &link);
+	*mbps = link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed;
+	return link.link_status == RTE_ETH_LINK_UP;
+}
+
 bool port_check(struct port *port)
 {
 	bool gone = port->ifindex != 0 && if_nametoindex(port->device.name) != port->ifindex;
-	struct rte_eth_link link = {0};
-	bool up, changed;
+	uint32_t mbps = 0;
+	bool up = !gone && read_link(port, &mbps);
+	bool changed = up != atomic_load(&port->link_up) || gone != atomic_load(&port->gone);
 
-	if (!gone)
-		rte_eth_link_get_nowait(port->id, &link);
-	up = link.link_status == RTE_ETH_LINK_UP;
-	changed = up != atomic_load(&port->link_up) || gone != atomic_load(&port->gone);
 	atomic_store(&port->gone, gone);
 	atomic_store(&port->link_up, up);
-	atomic_store(&port->link_mbps,
-		link.link_speed == RTE_ETH_SPEED_NUM_UNKNOWN ? 0 : link.link_speed);
+	atomic_store(&port->link_mbps, mbps);
 	return changed;
 }

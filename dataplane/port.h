@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct neighbours;
 struct rte_mempool;
 
 // How a driver's counters are to be understood.
@@ -65,9 +66,12 @@ struct port {
 	struct rte_mempool *pool;
 	uint32_t pool_mbufs;
 	uint16_t rx_queues, tx_queues;
+	unsigned rx_lcores; // that poll it
 	uint16_t rx_descriptors, tx_descriptors;
-	bool flow_queues; // the device keeps a flow on one queue
-	bool answers;     // ARP, ND and echo are answered here
+	bool flow_queues;              // the device keeps a flow on one queue
+	bool answers;                  // ARP, ND and echo are answered here
+	bool exception;                // the kernel gets what is not ours
+	struct neighbours *neighbours; // the host thread's; NULL: none
 	struct host_identity host;
 	_Atomic bool gone;          // the network device was removed; control thread writes
 	_Atomic bool link_up;       // control thread writes

@@ -78,6 +78,27 @@ static void check_socket_rights(struct checks *c, uint64_t bits)
 		check_xdp(c, bits, forced);
 }
 
+// A TAP: made by us, or there already and given to this user by `ip tuntap add`.
+static void check_exception(struct checks *c, uint64_t bits, const struct config_port *port)
+{
+	bool ours = has(bits, CAP_NET_ADMIN);
+	struct check_row *row;
+	char name[80];
+
+	snprintf(name, sizeof(name), "exception %s", port->exception);
+	if (!check_exists(c, "/dev/net/tun")) {
+		row = check_add(c, CHECK_FAIL, name, "this kernel has no /dev/net/tun");
+		check_mend(row, "modprobe tun   (or leave ports[].exception out)");
+	} else if (ours) {
+		check_add(c, CHECK_OK, name, "CAP_NET_ADMIN makes the device");
+	} else if (check_exists(c, "/sys/class/net/%s/tun_flags", port->exception)) {
+		check_add(c, CHECK_OK, name, "the device is there");
+	} else {
+		row = check_add(c, CHECK_FAIL, name, "no CAP_NET_ADMIN to make the device");
+		check_mend(row, "ip tuntap add dev %s mode tap user $USER", port->exception);
+	}
+}
+
 // io_uring's registered buffers and AF_XDP's memory count against RLIMIT_MEMLOCK.
 static void check_locked_memory(struct checks *c, uint64_t bits)
 {
@@ -130,5 +151,8 @@ void check_permissions(struct checks *c)
 	if (!c->running)
 		check_cpus(c);
 	check_socket_rights(c, bits);
+	for (unsigned p = 0; p < c->config->port_count; p++)
+		if (c->config->ports[p].exception[0] != '\0')
+			check_exception(c, bits, &c->config->ports[p]);
 	check_locked_memory(c, bits);
 }

@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "dataplane/append.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/host/neighbours.h"
 #include "dataplane/steer.h"
 
 #include <rte_ethdev.h>
@@ -114,9 +115,29 @@ static inline void take_datagram(
 	}
 }
 
-static enum pkt_drop unanswered(const struct packet *packet)
+// Not a datagram, and nothing to answer here: the host thread's, or dropped.
+static void pass_up(
+	struct lcore *lcore, struct burst *b, struct rte_mbuf *m, const struct packet *packet)
 {
-	return packet->kind == PACKET_ARP_REQUEST ? DROP_arp_other : DROP_icmp_other;
+	enum pkt_drop reason;
+
+	if (up_take(lcore, b->queue, m, packet, &reason))
+		return;
+	count_drop(lcore, reason, 1);
+	b->done[b->done_count++] = m;
+}
+
+// An echo's answer goes the way of all that this host sends; where that isn't known (yet), and with
+// the answers of neighbour discovery, back to where the inquiry came from.
+static void set_next_hop(const struct rx_queue *queue, uint8_t *frame, const struct packet *packet)
+{
+	uint8_t mac[6];
+
+	if (packet->kind != PACKET_ECHO4 && packet->kind != PACKET_ECHO6)
+		return;
+	if (queue->port->neighbours != NULL &&
+		neighbours_mac(queue->port->neighbours, packet->src_addr, mac))
+		memcpy(frame, mac, sizeof(mac));
 }
 
 static void answer(
@@ -130,10 +151,10 @@ static void answer(
 		len = host_answer(rte_pktmbuf_mtod(m, uint8_t *), m->data_len, room, packet,
 			&queue->port->host);
 	if (len == 0) {
-		count_drop(lcore, unanswered(packet), 1);
-		b->done[b->done_count++] = m;
+		pass_up(lcore, b, m, packet);
 		return;
 	}
+	set_next_hop(queue, rte_pktmbuf_mtod(m, uint8_t *), packet);
 	m->data_len = (uint16_t)len;
 	m->pkt_len = len;
 	// A tag that the kernel took off goes back on.
@@ -149,11 +170,10 @@ static void take_burst(struct lcore *lcore, struct burst *b)
 
 		if (likely(packet->kind == PACKET_DATAGRAM)) {
 			take_datagram(lcore, b, m, packet);
-		} else if (packet->kind == PACKET_DROP) {
-			count_drop(lcore, packet->drop, 1);
-			b->done[b->done_count++] = m;
-		} else {
+		} else if (packet_is_inquiry(packet)) {
 			answer(lcore, b, m, packet);
+		} else {
+			pass_up(lcore, b, m, packet);
 		}
 	}
 	count_appended(lcore, b->offered, b->appended);

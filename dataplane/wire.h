@@ -4,6 +4,7 @@
 // Fields of frames: loads and stores at any alignment. get and put convert between the wire's
 // order and the host's; raw keeps the wire's order, for comparing and summing.
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -67,6 +68,12 @@ static inline void put32(uint8_t *p, uint32_t v)
 }
 
 static const uint8_t mapped_prefix[MAPPED_IP4] = {[10] = 0xff, [11] = 0xff};
+
+// address: 16 bytes.
+static inline bool address_is_ip4(const uint8_t *address)
+{
+	return memcmp(address, mapped_prefix, MAPPED_IP4) == 0;
+}
 
 // ret: 16 bytes, written in one piece: who compares them next must not wait for narrower stores.
 static inline void put_mapped(uint8_t *ret, const uint8_t *ip4)

@@ -154,9 +154,6 @@ int wal_keeper_start(struct wal *wal);
 void wal_keeper_stop(struct wal *wal);
 void wal_keeper_wake(struct wal *wal);
 
-// thread.c: a thread that takes no signals: they are the control thread's. 0 or a negative errno.
-int wal_thread_start(pthread_t *ret, const char *name, void *(*fn)(void *arg), void *arg);
-
 // spare.c, called by the keeper: a spare segment, made of what is there or new. NULL and a negative
 // errno in *ret_error when the disk has no room.
 struct segment *wal_spare_make(struct wal *wal, int *ret_error);

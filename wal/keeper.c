@@ -5,6 +5,7 @@
 
 #include "common/file.h"
 #include "common/logmsg.h"
+#include "common/thread.h"
 #include "wal/internal.h"
 #include "wal/scan.h"
 
@@ -262,7 +263,7 @@ int wal_keeper_start(struct wal *wal)
 
 	if (r < 0)
 		return r;
-	r = wal_thread_start(&wal->keeper, "wal-keeper", keeper, wal);
+	r = thread_start(&wal->keeper, "wal-keeper", keeper, wal);
 	wal->keeper_runs = r == 0;
 
 	return r;

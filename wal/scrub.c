@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/logmsg.h"
+#include "common/thread.h"
 #include "wal/disk.h"
 #include "wal/scrub_internal.h"
 
@@ -394,7 +395,7 @@ int wal_scrub_start(struct wal_scrub **ret, struct wal *const *logs, unsigned co
 	for (unsigned i = 0; r == 0 && i < count; i++)
 		r = add_log(scrub, logs[i]);
 	if (r == 0)
-		r = wal_thread_start(&scrub->thread, "wal-scrub", scrub_run, scrub);
+		r = thread_start(&scrub->thread, "wal-scrub", scrub_run, scrub);
 	if (r < 0)
 		scrub_free(scrub);
 	else

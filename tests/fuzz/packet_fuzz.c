@@ -3,6 +3,7 @@
 // written outside it. The first byte of the input says what the device would, and who is asked.
 
 #include "../unit/dataplane/packets.h"
+#include "dataplane/host/neighbours.h"
 #include "dataplane/lines.h"
 #include "dataplane/packet.h"
 #include "fuzz.h"
@@ -42,6 +43,20 @@ static void check_events(const uint8_t *frame, uint32_t len, const struct packet
 	}
 }
 
+// What the host thread reads of it must lie in the frame, too.
+static void check_news(const uint8_t *frame, uint32_t len, const struct packet *packet)
+{
+	static const uint8_t none[6];
+	uint8_t *copy = malloc(len);
+	struct neighbour_news news;
+
+	expect(copy != NULL);
+	memcpy(copy, frame, len);
+	neighbour_news(copy, packet, &news);
+	expect(!news.has_mac || ((news.mac[0] & 1) == 0 && memcmp(news.mac, none, 6) != 0));
+	free(copy);
+}
+
 // Into a buffer of just the room that is stated, so that writing too far is noticed too.
 static void check_answer(const uint8_t *frame, uint32_t len, const struct packet *packet,
 	const struct host_identity *host)
@@ -58,7 +73,7 @@ static void check_answer(const uint8_t *frame, uint32_t len, const struct packet
 	// What is sent must not be an inquiry itself.
 	memcpy(buffer, host->mac, sizeof(host->mac));
 	packet_parse(buffer, n, CHECKSUM_UNKNOWN, CHECKSUM_UNKNOWN, host, &table, &again);
-	expect(again.kind == PACKET_DROP);
+	expect(!packet_is_inquiry(&again));
 	free(buffer);
 }
 
@@ -79,6 +94,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		data[0] >> L4_SHIFT & STATE_MASK, &host, &table, &packet);
 	if (packet.kind == PACKET_DATAGRAM)
 		check_events(data + 1, (uint32_t)size - 1, &packet);
+	else if (packet.kind == PACKET_NEIGHBOUR)
+		check_news(data + 1, (uint32_t)size - 1, &packet);
 	else if (packet.kind != PACKET_DROP)
 		check_answer(data + 1, (uint32_t)size - 1, &packet, &host);
 	else

@@ -82,7 +82,10 @@ static const struct {
 	{DROP_arp_bad, make_arp, L3, 14, 0, 0, KEEP, "255.255.255.255"},
 	{DROP_arp_bad, make_arp, L3, 14, 0, 0, KEEP, "192.0.2.255"},
 	{DROP_arp_bad, make_arp, L3, 14, 0, 0, KEEP, "224.0.0.1"},
-	{DROP_arp_other, make_arp, L3, 6, 2, 2, KEEP},
+	{DROP_arp_other, make_arp, L3, 6, 2, 3, KEEP},
+	{DROP_arp_other, make_arp_reply, L3, 24, 0, 0, KEEP, "192.0.2.77"},
+	{DROP_arp_other, make_arp_reply, L3, 8 + 5, 1, 1, KEEP}, // our own
+	{DROP_arp_bad, make_arp_reply, L3, 8, 1, 0x03, KEEP},
 	{DROP_arp_other, make_arp, L3, 24, 0, 0, KEEP, "192.0.2.77"},
 	{DROP_ip4_truncated, make_udp4, L3, 19, 0, 0, CUT},
 	{DROP_ip4_truncated, make_udp4, L3, 2, 2, 34, SEAL_IP4},
@@ -161,7 +164,15 @@ static const struct {
 	{DROP_icmp_other, make_echo6, L3, 8, 0, 0, SEAL, "::1"},
 	{DROP_icmp_other, make_echo6, L2, 0, 1, 0x33, KEEP},
 	{DROP_icmp_other, make_solicit, L4, 8, 0, 0, SEAL, "2001:db8:1::1"},
-	{DROP_icmp_other, make_solicit, L4, 0, 1, 136, SEAL},
+	{DROP_icmp_other, make_solicit, L4, 0, 1, 137, SEAL},
+	{DROP_icmp_other, make_advert, L4, 8, 0, 0, SEAL, "::"},
+	{DROP_icmp_bad, make_advert, L3, 7, 1, 254, SEAL},
+	{DROP_icmp_bad, make_advert, L4, 1, 1, 1, SEAL},
+	{DROP_icmp_bad, make_advert, L4, 8, 0, 0, SEAL, "ff02::1"},
+	{DROP_icmp_bad, make_advert, L4, 25, 1, 0, SEAL},
+	{DROP_icmp_bad, make_advert, L4, 25, 1, 2, SEAL},
+	{DROP_icmp_bad, make_advert, L4, 26, 1, 0x33, SEAL},
+	{DROP_icmp_bad, make_advert, L3, 24, 0, 0, SEAL, "ff02::1"},
 	{DROP_udp_truncated, make_udp4, L3, 2, 2, 27, SEAL_IP4},
 	{DROP_udp_truncated, make_udp4, L3, 2, 2, 20, SEAL_IP4},
 	{DROP_udp_truncated, make_udp4, L4, 4, 2, 14, KEEP},
@@ -230,6 +241,8 @@ static void each_name_that_parsing_can_give_is_reached(void **state)
 	bool seen[DROP_COUNT] = {
 		// Of the loop around the parser.
 		[DROP_scattered] = true,
+		[DROP_host_rate] = true,
+		[DROP_host_full] = true,
 		[DROP_ring_full] = true,
 		[DROP_tx_full] = true,
 	};

@@ -260,6 +260,15 @@ static inline void make_arp(struct frame *f)
 	f->l4 = f->len;
 }
 
+// 192.0.2.9 tells us, in reply, where it is.
+static inline void make_arp_reply(struct frame *f)
+{
+	make_arp(f);
+	memcpy(f->data, host_mac, 6);
+	put_be16(f, f->l3 + 6, 2);
+	memcpy(f->data + f->l3 + 18, host_mac, 6);
+}
+
 static inline void make_echo4(struct frame *f)
 {
 	start_ip4(f, NULL, 0, IPPROTO_ICMP, NULL, 0);
@@ -288,6 +297,20 @@ static inline void make_solicit(struct frame *f)
 {
 	start_solicit(f);
 	add(f, (uint8_t[]){1, 1}, 2);
+	add(f, peer_mac, 6);
+	seal(f, IPPROTO_ICMPV6);
+}
+
+// 2001:db8::9 tells us, solicited, where it is.
+static inline void make_advert(struct frame *f)
+{
+	start_solicit(f);
+	memcpy(f->data, host_mac, 6);
+	put_ip(f, f->l3 + 24, "2001:db8::1");
+	put8(f, f->l4, 136);
+	put8(f, f->l4 + 4, 0x60);
+	put_ip(f, f->l4 + 8, "2001:db8::9");
+	add(f, (uint8_t[]){2, 1}, 2);
 	add(f, peer_mac, 6);
 	seal(f, IPPROTO_ICMPV6);
 }

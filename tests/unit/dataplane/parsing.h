@@ -65,5 +65,7 @@ static const struct {
 	{"echo6", make_echo6, PACKET_ECHO6},
 	{"solicit", make_solicit, PACKET_ND_SOLICIT},
 	{"dad", make_dad, PACKET_ND_SOLICIT},
+	{"arp reply", make_arp_reply, PACKET_NEIGHBOUR},
+	{"advert", make_advert, PACKET_NEIGHBOUR},
 };
 #define WELL_FORMED (sizeof(well_formed) / sizeof(well_formed[0]))

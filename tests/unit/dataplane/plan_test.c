@@ -75,8 +75,8 @@ static void the_pool_covers_descriptors_rings_bursts_and_caches(void **state)
 	plan_make(&plan, &config);
 	// 4 rx queues of 512, 4 tx of 128, 4 lcores with 3 foreign partitions each, two bursts
 	// and a cache for each lcore.
-	assert_int_equal(plan.mbufs_needed[0],
-		4 * 512 + 4 * 128 + 12 * 256 + 4 * 2 * BURST + 4 * MBUF_CACHE * 3 / 2);
+	assert_int_equal(plan.mbufs_needed[0], 4 * 512 + 4 * 128 + 12 * 256 + 4 * 2 * BURST +
+						       4 * 2 * HOST_RING + 4 * MBUF_CACHE * 3 / 2);
 	config.mbufs = 100;
 	plan_make(&plan, &config);
 	assert_int_equal(plan.mbufs[0], plan.mbufs_needed[0]);

@@ -186,13 +186,15 @@ static void serve_ports(const struct http_request *req, struct http_reply *reply
 	(void)arg;
 	if (!http_query_u64(req, "xstats", 1, &xstats, reply))
 		return;
-	row = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:[s], s:b, s:b, s:n, s:i, s:n, s:i, s:i, "
-			"s:i, s:i, s:i, s:i}",
+	row = json_pack(
+		"{s:i, s:s, s:s, s:s, s:s, s:s, s:[s], s:b, s:[], s:n, s:b, s:n, s:i, s:n, s:i, "
+		"s:i, "
+		"s:i, s:i, s:i, s:i}",
 		"port", 0, "name", "uplink \"a\"", "device", "veth1", "driver", "net_af_xdp",
 		"driver_mode", "copy", "mac", "02:00:00:00:00:01", "addresses", "10.0.0.1/24",
-		"promiscuous", 0, "link_up", 1, "link_bits_per_second", "mtu_bytes", 1500,
-		"numa_node", "rx_queues", 1, "tx_queues", 1, "rx_descriptors", 1024,
-		"tx_descriptors", 512, "mbufs", 8191, "mbufs_in_use", 1100);
+		"promiscuous", 0, "gateways", "exception", "link_up", 1, "link_bits_per_second",
+		"mtu_bytes", 1500, "numa_node", "rx_queues", 1, "tx_queues", 1, "rx_descriptors",
+		1024, "tx_descriptors", 512, "mbufs", 8191, "mbufs_in_use", 1100);
 	json_object_update_new(
 		row, json_pack("{s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:n}", "rx_packets_total",
 			     (json_int_t)counter_get(&port_values[1]), "rx_bytes_total",

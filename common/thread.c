@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "wal/internal.h"
+#include "common/thread.h"
 
 #include <signal.h>
 
-int wal_thread_start(pthread_t *ret, const char *name, void *(*fn)(void *arg), void *arg)
+int thread_start(pthread_t *ret, const char *name, void *(*fn)(void *arg), void *arg)
 {
 	sigset_t all, old;
 	int r;

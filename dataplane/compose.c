@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "dataplane/compose.h"
+
+#include "dataplane/wire.h"
+
+#include <net/ethernet.h>
+#include <net/if_arp.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+
+#define ND_OVERRIDE 0x20
+
+static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
+static const uint8_t all_nodes_mac[6] = {0x33, 0x33, 0, 0, 0, 1};
+
+void compose_macs(uint8_t *frame, const uint8_t *dst, const uint8_t *src)
+{
+	memmove(frame, dst, 6);
+	memcpy(frame + 6, src, 6);
+}
+
+void compose_checksum(uint8_t *field, uint64_t sum)
+{
+	uint16_t folded = checksum_fold(sum);
+
+	memcpy(field, &folded, sizeof(folded));
+}
+
+void compose_icmp_checksum(uint8_t *icmp, uint32_t len, uint64_t sum)
+{
+	put16(icmp + 2, 0);
+	compose_checksum(icmp + 2, checksum_add(sum, icmp, len));
+}
+
+void compose_icmp6(uint8_t *ip, const uint8_t *src, const uint8_t *dst, uint32_t len, uint8_t hops)
+{
+	put32(ip, 6u << 28 | (get32(ip) & 0x0ff00000));
+	put16(ip + 4, (uint16_t)len);
+	ip[6] = IPPROTO_ICMPV6;
+	ip[7] = hops;
+	memcpy(ip + 8, src, 16);
+	memcpy(ip + 24, dst, 16);
+	compose_icmp_checksum(ip + IP6_HEADER, len, checksum_pseudo(ip, IPPROTO_ICMPV6, len));
+}
+
+uint32_t compose_padding(uint8_t *frame, uint32_t len)
+{
+	if (len >= ETH_FRAME_MIN)
+		return len;
+	memset(frame + len, 0, ETH_FRAME_MIN - len);
+	return ETH_FRAME_MIN;
+}
+
+uint32_t compose_arp(uint8_t *frame, const uint8_t *mac, const struct arp_fields *fields)
+{
+	static const uint8_t broadcast[6] = {0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, zeros[6];
+	uint8_t *arp = frame + ETH_HEADER;
+
+	compose_macs(frame, fields->dst != NULL ? fields->dst : broadcast, mac);
+	put16(frame + 12, ETHERTYPE_ARP);
+	put16(arp, ARPHRD_ETHER);
+	put16(arp + 2, ETHERTYPE_IP);
+	arp[4] = 6;
+	arp[5] = 4;
+	put16(arp + 6, fields->operation);
+	memcpy(arp + 8, mac, 6);
+	memcpy(arp + 14, fields->sender + MAPPED_IP4, 4);
+	memcpy(arp + 18, fields->target_mac != NULL ? fields->target_mac : zeros, 6);
+	memcpy(arp + 24, fields->target + MAPPED_IP4, 4);
+	return compose_padding(frame, ETH_HEADER + ARP_PACKET);
+}
+
+// The message behind a fresh IPv6 header, with one link-layer address option.
+static uint8_t *begin_nd(
+	uint8_t *frame, uint8_t type, const uint8_t *target, uint8_t option, const uint8_t *mac)
+{
+	uint8_t *nd = frame + ETH_HEADER + IP6_HEADER;
+
+	put16(frame + 12, ETHERTYPE_IPV6);
+	memset(frame + ETH_HEADER, 0, IP6_HEADER + ND_MESSAGE);
+	nd[0] = type;
+	memcpy(nd + 8, target, 16);
+	nd[ND_MESSAGE] = option;
+	nd[ND_MESSAGE + 1] = 1;
+	memcpy(nd + ND_MESSAGE + 2, mac, 6);
+	return nd;
+}
+
+uint32_t compose_nd_solicit(uint8_t *frame, const uint8_t *mac, const uint8_t *dst,
+	const uint8_t *source, const uint8_t *target)
+{
+	uint8_t group[16] = {0xff, 2, [11] = 1, [12] = 0xff};
+	uint8_t group_mac[6] = {0x33, 0x33, 0xff};
+
+	memcpy(group + 13, target + 13, 3);
+	memcpy(group_mac + 3, target + 13, 3);
+	begin_nd(frame, ND_NEIGHBOR_SOLICIT, target, ND_OPT_SOURCE_LINKADDR, mac);
+	compose_macs(frame, dst != NULL ? dst : group_mac, mac);
+	compose_icmp6(frame + ETH_HEADER, source, dst != NULL ? target : group,
+		ND_MESSAGE + ND_OPTION, HOPS_ND);
+	return ETH_HEADER + IP6_HEADER + ND_MESSAGE + ND_OPTION;
+}
+
+uint32_t compose_nd_advert(uint8_t *frame, const uint8_t *mac, const uint8_t *target)
+{
+	uint8_t *nd = begin_nd(frame, ND_NEIGHBOR_ADVERT, target, ND_OPT_TARGET_LINKADDR, mac);
+
+	nd[4] = ND_OVERRIDE;
+	compose_macs(frame, all_nodes_mac, mac);
+	compose_icmp6(frame + ETH_HEADER, target, all_nodes, ND_MESSAGE + ND_OPTION, HOPS_ND);
+	return ETH_HEADER + IP6_HEADER + ND_MESSAGE + ND_OPTION;
+}
