@@ -33,11 +33,14 @@ static void look_at_ports(struct receiver *r)
 {
 	for (unsigned i = 0; i < r->dp.port_count; i++) {
 		struct port *port = &r->dp.ports[i];
+
+		port_reset_if_wanted(&r->dp, port);
 		if (!port_check(port))
 			continue;
 		if (atomic_load(&port->gone))
-			log_err("port %s: network device %s was removed", port->config->name,
-				port->device.name);
+			log_err("port %s: device %s was removed; mend: restart millraced when it "
+				"is back",
+				port->config->name, port->device.name);
 		else
 			log_notice("port %s: link %s", port->config->name,
 				atomic_load(&port->link_up) ? "up" : "down");

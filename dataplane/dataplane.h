@@ -125,10 +125,11 @@ struct lcore {
 	unsigned down_count;
 	struct down down[CONFIG_PORTS_MAX];
 	unsigned idle_rounds, idle_rounds_max;
-	bool held;           // did not poll: its rings are full
-	uint64_t last_yield; // ticks
-	uint64_t yield_gap;  // ticks until the next yield
-	_Atomic int error;   // why it ended early, 0: it didn't
+	bool held;               // did not poll: its rings are full
+	uint64_t last_yield;     // ticks
+	uint64_t yield_gap;      // ticks until the next yield
+	_Atomic uint64_t rounds; // begun; the lcore writes
+	_Atomic int error;       // why it ended early, 0: it didn't
 	_Atomic bool attached;
 	struct counter_set set;
 	uint64_t values[LCORE_COUNTER_COUNT] __attribute__((aligned(64)));
@@ -163,6 +164,8 @@ int partitions_scrub(struct dataplane *dp);
 void partitions_close(struct dataplane *dp);
 
 int ports_open(struct dataplane *dp);
+// Gives a device that has asked for it its reset, while the lcores leave it alone.
+void port_reset_if_wanted(struct dataplane *dp, struct port *port);
 void ports_close(struct dataplane *dp);
 
 // What follows is the lcore's own.

@@ -47,10 +47,10 @@ static void add_ports(const struct receiver *r, json_t *reasons)
 	for (unsigned i = 0; i < r->dp.port_count; i++) {
 		const struct port *port = &r->dp.ports[i];
 		if (atomic_load(&port->gone))
-			json_array_append_new(reasons,
-				json_sprintf("port %s: network device %s was removed; restart "
-					     "millraced when it is back",
-					port->config->name, port->device.name));
+			json_array_append_new(
+				reasons, json_sprintf("port %s: device %s was removed; restart "
+						      "millraced when it is back",
+						 port->config->name, port->device.name));
 		else if (!atomic_load(&port->link_up))
 			json_array_append_new(
 				reasons, json_sprintf("port %s: link down", port->config->name));

@@ -147,10 +147,12 @@ static uint64_t step_down(struct lcore *lcore, uint64_t ticks)
 // One round; returns the ticks at its end.
 static uint64_t round_once(struct lcore *lcore, uint64_t begin, bool receive)
 {
-	unsigned packets = receive ? rx_poll(lcore) : 0;
+	unsigned packets;
 	bool idle;
 	uint64_t end;
 
+	atomic_store_explicit(&lcore->rounds, lcore->rounds + 1, memory_order_release);
+	packets = receive ? rx_poll(lcore) : 0;
 	packets += pipeline_drain(lcore);
 	down_poll(lcore);
 	idle = !batchers_poll(lcore, clock_ticks()) && packets == 0;

@@ -216,6 +216,7 @@ int port_open(
 	open_ears(port);
 	tell(port);
 	port_counters_start(port);
+	port_watch(port);
 	port_check(port);
 	return 0;
 }
@@ -226,8 +227,10 @@ void port_close(struct port *port)
 		return;
 	if (port->set.defs != NULL)
 		port_counters_stop(port);
-	if (port->driver_name[0] != '\0')
+	if (port->driver_name[0] != '\0') {
+		port_unwatch(port);
 		port_detach(port);
+	}
 	rte_mempool_free(port->pool);
 	pthread_mutex_destroy(&port->lock);
 	memset(port, 0, sizeof(*port));
@@ -250,11 +253,14 @@ static bool read_link(const struct port *port, uint32_t *mbps)
 
 bool port_check(struct port *port)
 {
-	bool gone = port->ifindex != 0 && if_nametoindex(port->device.name) != port->ifindex;
+	bool gone = atomic_load(&port->removed) ||
+		    (port->ifindex != 0 && if_nametoindex(port->device.name) != port->ifindex);
 	uint32_t mbps = 0;
 	bool up = !gone && read_link(port, &mbps);
 	bool changed = up != atomic_load(&port->link_up) || gone != atomic_load(&port->gone);
 
+	if (atomic_load(&port->removed))
+		atomic_store(&port->paused, true);
 	atomic_store(&port->gone, gone);
 	atomic_store(&port->link_up, up);
 	atomic_store(&port->link_mbps, mbps);

@@ -53,6 +53,19 @@ enum port_counter {
 		PORT_COUNTER_COUNT
 };
 
+// What of the device's own counts is used.
+enum port_stats {
+	STATS_IPACKETS,
+	STATS_IBYTES,
+	STATS_OPACKETS,
+	STATS_OBYTES,
+	STATS_OERRORS,
+	STATS_IMISSED,
+	STATS_IERRORS,
+	STATS_NOMBUF,
+	PORT_STATS
+};
+
 struct port {
 	unsigned index; // in the configuration
 	const struct config_port *config;
@@ -73,7 +86,10 @@ struct port {
 	bool exception;                // the kernel gets what is not ours
 	struct neighbours *neighbours; // the host thread's; NULL: none
 	struct host_identity host;
-	_Atomic bool gone;          // the network device was removed; control thread writes
+	_Atomic bool gone;          // the device was removed; control thread writes
+	_Atomic bool removed;       // the driver says so; its interrupt thread writes
+	_Atomic bool reset_wanted;  // the same
+	_Atomic bool paused;        // lcores leave the port alone; control thread writes
 	_Atomic bool link_up;       // control thread writes
 	_Atomic uint32_t link_mbps; // 0: unknown
 	bool opened;
@@ -83,6 +99,7 @@ struct port {
 	struct below_drops drops;
 	uint64_t device_dropped_seen, backlog_dropped_seen;
 	uint64_t device_dropped;
+	uint64_t stats_before[PORT_STATS]; // counted before the last reset
 	uint64_t values[PORT_COUNTER_COUNT];
 
 	struct counter_def defs[PORT_COUNTER_COUNT];
@@ -107,8 +124,18 @@ void port_refresh(struct port *port);
 int port_attach(struct port *port, enum port_driver driver, char *why);
 void port_detach(struct port *port);
 
+// Stops the device, resets it where its driver can, and brings it up again as it was. The lcores
+// must leave it alone meanwhile.
+int port_restart(struct port *port);
+
+// What the driver tells by its interrupt thread.
+void port_watch(struct port *port);
+void port_unwatch(struct port *port);
+
 // Fills the counters' definitions by driver and registers them.
 void port_counters_start(struct port *port);
 void port_counters_stop(struct port *port);
+// Keeps the device's counts over a reset, which loses them. Under the port's lock.
+void port_counters_carry(struct port *port);
 
 #define PORT_WHY_MAX 192

@@ -177,6 +177,23 @@ static int bring_up(struct port *port, char *why)
 	return err;
 }
 
+int port_restart(struct port *port)
+{
+	char why[PORT_WHY_MAX] = "";
+	int err;
+
+	pthread_mutex_lock(&port->lock);
+	port_counters_carry(port);
+	below_release(&port->below);
+	rte_eth_dev_stop(port->id);
+	err = rte_eth_dev_reset(port->id);
+	if (err == 0 || err == -ENOTSUP)
+		err = bring_up(port, why);
+	rte_eth_stats_reset(port->id);
+	pthread_mutex_unlock(&port->lock);
+	return err;
+}
+
 // What the kernel refused is known to the libraries only.
 static void add_complaint(char *why)
 {

@@ -38,8 +38,34 @@ static void read_device_dropped(struct port *port)
 	port->device_dropped += device < backlog ? device : backlog;
 }
 
+// What the device has counted, before and after resets.
+static void read_stats(const struct port *port, uint64_t ret[PORT_STATS])
+{
+	struct rte_eth_stats stats = {0};
+
+	rte_eth_stats_get(port->id, &stats);
+	ret[STATS_IPACKETS] = stats.ipackets;
+	ret[STATS_IBYTES] = stats.ibytes;
+	ret[STATS_OPACKETS] = stats.opackets;
+	ret[STATS_OBYTES] = stats.obytes;
+	ret[STATS_OERRORS] = stats.oerrors;
+	ret[STATS_IMISSED] = stats.imissed;
+	ret[STATS_IERRORS] = stats.ierrors;
+	ret[STATS_NOMBUF] = stats.rx_nombuf;
+	for (unsigned i = 0; i < PORT_STATS; i++)
+		ret[i] += port->stats_before[i];
+}
+
+void port_counters_carry(struct port *port)
+{
+	uint64_t stats[PORT_STATS];
+
+	read_stats(port, stats);
+	memcpy(port->stats_before, stats, sizeof(stats));
+}
+
 // The reasons that this driver has, each packet under one of them only.
-static void set_drops(struct port *port, const struct rte_eth_stats *stats)
+static void set_drops(struct port *port, const uint64_t stats[PORT_STATS])
 {
 	uint64_t *v = port->values;
 
@@ -50,10 +76,10 @@ static void set_drops(struct port *port, const struct rte_eth_stats *stats)
 		// The PMD's imissed is a part of what the sockets tell.
 		below_read_xdp(&port->below, &port->drops);
 	} else {
-		counter_set(&v[PORT_missed], stats->imissed);
-		counter_set(&v[PORT_errors], stats->ierrors);
+		counter_set(&v[PORT_missed], stats[STATS_IMISSED]);
+		counter_set(&v[PORT_errors], stats[STATS_IERRORS]);
 	}
-	counter_set(&v[PORT_nombuf], stats->rx_nombuf);
+	counter_set(&v[PORT_nombuf], stats[STATS_NOMBUF]);
 	counter_set(&v[PORT_socket_full], port->drops.packet_drops);
 	counter_set(&v[PORT_device_dropped], port->device_dropped);
 	counter_set(&v[PORT_xdp_dropped], port->drops.xdp_dropped);
@@ -72,17 +98,16 @@ static uint64_t sum_drops(const struct port *port)
 
 void port_refresh(struct port *port)
 {
-	struct rte_eth_stats stats = {0};
-	uint64_t *v = port->values;
+	uint64_t stats[PORT_STATS], *v = port->values;
 
 	pthread_mutex_lock(&port->lock);
-	rte_eth_stats_get(port->id, &stats);
-	counter_set(&v[PORT_rx_packets], stats.ipackets);
-	counter_set(&v[PORT_rx_bytes], stats.ibytes);
-	counter_set(&v[PORT_tx_packets], stats.opackets);
-	counter_set(&v[PORT_tx_bytes], stats.obytes);
-	counter_set(&v[PORT_tx_errors], stats.oerrors);
-	set_drops(port, &stats);
+	read_stats(port, stats);
+	counter_set(&v[PORT_rx_packets], stats[STATS_IPACKETS]);
+	counter_set(&v[PORT_rx_bytes], stats[STATS_IBYTES]);
+	counter_set(&v[PORT_tx_packets], stats[STATS_OPACKETS]);
+	counter_set(&v[PORT_tx_bytes], stats[STATS_OBYTES]);
+	counter_set(&v[PORT_tx_errors], stats[STATS_OERRORS]);
+	set_drops(port, stats);
 	counter_set(&v[PORT_below_packets], sum_drops(port));
 	counter_set(&v[PORT_link_up], atomic_load(&port->link_up));
 	counter_set(&v[PORT_mbufs], port->pool_mbufs);

@@ -114,7 +114,8 @@ void down_poll(struct lcore *lcore)
 	unsigned count;
 
 	for (unsigned i = 0; i < lcore->down_count; i++)
-		if (!rte_ring_empty(lcore->down[i].ring))
+		if (!rte_ring_empty(lcore->down[i].ring) &&
+			!atomic_load(&lcore->down[i].port->paused))
 			send_down(lcore, &lcore->down[i]);
 	if (lcore->back == NULL || rte_ring_empty(lcore->back))
 		return;

@@ -68,6 +68,27 @@ def addresses_are_announced_at_the_start_and_when_the_link_comes_back(r):
     receiver.stop()
 
 
+def the_own_device_goes_down_and_comes_back(device):
+    def goes_on(r):
+        net = r.net()
+        config = port_config()
+        config["ports"][0]["device"] = device
+        receiver = r.receiver(net, **config).start()
+        for events in range(1, 4):
+            net.sh("tx", "nc", "-u", "-q", "0", RECEIVER4, PORT, input="an event")
+            receiver.wait_durable(events)
+            net.sh("rx", "ip", "link", "set", "rx0", "down")
+            wait_until(lambda: not receiver.get("/api/v1/ports")[0]["link_up"], "it was down")
+            expect_equal(receiver.get("/api/v1/status")["health"], "degraded", "health")
+            net.sh("rx", "ip", "link", "set", "rx0", "up")
+            wait_until(lambda: receiver.get("/api/v1/ports")[0]["link_up"], "it was up")
+            net.sh("tx", "ping", "-c", "1", "-W", "5", RECEIVER4)
+        receiver.at_rest()
+        receiver.stop()
+    goes_on.__name__ = f"the_own_device_goes_down_and_comes_back_by_{device.split(':')[0]}"
+    return goes_on
+
+
 def an_address_that_somebody_else_uses_is_told_and_defended(r):
     net = r.net()
     receiver = r.receiver(net, **port_config()).start()
@@ -207,6 +228,8 @@ def an_exception_device_that_cannot_be_had_is_an_error_with_a_mend(r):
 
 
 rig.run(addresses_are_announced_at_the_start_and_when_the_link_comes_back,
+        the_own_device_goes_down_and_comes_back("af_xdp:rx0"),
+        the_own_device_goes_down_and_comes_back("af_packet:rx0"),
         an_address_that_somebody_else_uses_is_told_and_defended,
         gateways_are_resolved_and_answers_to_other_networks_go_there,
         the_kernel_goes_on_by_the_exception_device, the_kernels_share_is_bounded,
