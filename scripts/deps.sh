@@ -21,7 +21,8 @@ test_packages=(
 	python3-dev g++ # pip configures nanoarrow's source package before it hands it over
 	clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 	shellcheck codespell systemd man-db groff-base zsh
-	jq curl tcpdump iputils-ping iputils-arping e2fsprogs
+	jq curl tcpdump iputils-ping iputils-arping ndisc6 e2fsprogs
+	openssh-server openssh-client udhcpc udhcpd # what goes on by the exception device
 	libfuse3-dev fuse3 xfsprogs btrfs-progs strace # disks that fail: tests/fault
 )
 

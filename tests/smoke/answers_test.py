@@ -27,6 +27,8 @@ def arp_ping_and_nd(device):
             net.sh("tx", "ping", "-6", "-c", "3", "-i", "0.01", "-W", "5", "-s", size, RECEIVER6)
         neighbour = net.sh("tx", "ip", "-6", "neigh", "show", RECEIVER6).stdout
         expect(mac.lower() in neighbour, f"neighbour discovery: {neighbour}")
+        found = net.sh("tx", "ndisc6", "-1", "-q", RECEIVER6, "src0").stdout
+        expect_equal(found.strip().lower(), mac.lower(), "ndisc6")
         done = net.sh("tx", "ping", "-c", "1", "-W", "1", "10.77.0.3", check=False)
         expect(done.returncode != 0, "an address that nobody has was answered")
         receiver.at_rest()

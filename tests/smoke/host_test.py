@@ -5,12 +5,14 @@
 the rest of the traffic to the kernel by an exception device. The other side is a kernel."""
 
 import json
+import pathlib
 import socket
 import struct
+import subprocess
 import threading
 
 import rig
-from rig import PORT, RECEIVER4, RECEIVER6, SENDER4, SENDER6, expect, expect_equal, wait_until
+from rig import PORT, RECEIVER4, RECEIVER6, SENDER4, SENDER6, expect, expect_equal, sh, wait_until
 
 TAP = "mill0"
 ROUTED = "10.88.0.1"  # behind the sender, as a router
@@ -204,6 +206,33 @@ def the_kernel_goes_on_by_the_exception_device(r):
     expect(left.returncode != 0, f"the device was left behind: {left.stdout}")
 
 
+def ssh_and_dhcp_go_on_by_the_exception_device(r):
+    net = r.net()
+    receiver = r.receiver(net, **port_config(exception=TAP)).start()
+    server, key = r.home / "sshd_config", r.home / "key"
+    sh("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key)
+    (r.home / "authorized").write_text((r.home / "key.pub").read_text())
+    server.write_text(f"HostKey {key}\nAuthorizedKeysFile {r.home}/authorized\nStrictModes no\n"
+                      f"UsePAM no\nPermitRootLogin yes\nPidFile none\nPort 2222\n")
+    pathlib.Path("/run/sshd").mkdir(exist_ok=True)
+    r.popen(net.command("rx", "/usr/sbin/sshd", "-D", "-f", server))
+    ssh = ["ssh", "-F", "none", "-i", key, "-p", 2222, "-o", "StrictHostKeyChecking=no", "-o",
+           "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=5", f"root@{RECEIVER4}"]
+    wait_until(lambda: net.sh("tx", *ssh, "true", check=False).returncode == 0, "ssh got in", 20)
+    said = net.sh("tx", *ssh, "ip -br link show dev", TAP).stdout
+    expect(TAP in said, f"ssh: {said}")
+    leases = r.home / "udhcpd.conf"
+    (r.home / "leases").touch()
+    leases.write_text(f"start 10.77.0.50\nend 10.77.0.50\ninterface src0\n"
+                      f"lease_file {r.home}/leases\npidfile {r.home}/udhcpd.pid\n"
+                      f"option subnet 255.255.255.0\n")
+    r.popen(net.command("tx", "udhcpd", "-f", leases), stderr=subprocess.DEVNULL)
+    lease = net.sh("rx", "udhcpc", "-i", TAP, "-n", "-q", "-f", "-t", 10, "-T", 1, "-s", "/bin/true")
+    expect("lease of 10.77.0.50 obtained" in lease.stdout + lease.stderr, str(lease))
+    receiver.at_rest()
+    receiver.stop()
+
+
 def the_kernels_share_is_bounded(r):
     net = r.net()
     receiver = r.receiver(net, **port_config(exception=TAP, exception_rate=100)).start()
@@ -232,5 +261,6 @@ rig.run(addresses_are_announced_at_the_start_and_when_the_link_comes_back,
         the_own_device_goes_down_and_comes_back("af_packet:rx0"),
         an_address_that_somebody_else_uses_is_told_and_defended,
         gateways_are_resolved_and_answers_to_other_networks_go_there,
-        the_kernel_goes_on_by_the_exception_device, the_kernels_share_is_bounded,
+        the_kernel_goes_on_by_the_exception_device,
+        ssh_and_dhcp_go_on_by_the_exception_device, the_kernels_share_is_bounded,
         an_exception_device_that_cannot_be_had_is_an_error_with_a_mend)
