@@ -275,11 +275,13 @@ unsigned rx_poll(struct lcore *lcore)
 	for (unsigned i = 0; i < lcore->queue_count; i++) {
 		const struct rx_queue *queue = &lcore->queues[i];
 		uint64_t begin = clock_ticks();
-		uint16_t count = 0;
+		uint16_t count;
 
-		if (likely(!atomic_load_explicit(&queue->port->paused, memory_order_acquire)))
-			count = rte_eth_rx_burst(queue->port_id, queue->queue, mbufs, BURST);
-
+#ifndef MUTANT_PAUSE_IGNORED
+		if (unlikely(atomic_load_explicit(&queue->port->paused, memory_order_acquire)))
+			continue;
+#endif
+		count = rte_eth_rx_burst(queue->port_id, queue->queue, mbufs, BURST);
 		if (count > 0) {
 			lcore_stage(lcore, LCORE_rx_cycles, begin);
 			rx_take_burst(lcore, queue, mbufs, count);
