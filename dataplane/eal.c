@@ -49,17 +49,6 @@ static uint32_t name_hash(const char *text)
 	return hash;
 }
 
-// The threads that don't poll: on the cpus that no lcore polls, if there are any.
-static void leave_to_lcores(cpu_set_t *allowed, const struct config *config)
-{
-	cpu_set_t rest = *allowed;
-
-	for (unsigned i = 0; i < config->cpu_count; i++)
-		CPU_CLR(config->cpus[i], &rest);
-	if (CPU_COUNT(&rest) > 0)
-		*allowed = rest;
-}
-
 // "0@(2,3),1@0,2@1": the main lcore and what it starts where there is room, the others pinned.
 static int add_lcores(struct eal_args *args, const struct config *config)
 {
@@ -71,7 +60,7 @@ static int add_lcores(struct eal_args *args, const struct config *config)
 	CPU_ZERO(&allowed);
 	if (sched_getaffinity(0, sizeof(allowed), &allowed) != 0)
 		return -errno;
-	leave_to_lcores(&allowed, config);
+	plan_leave_to_lcores(&allowed, config);
 	used += (size_t)snprintf(text, sizeof(text), "--lcores=0@(");
 	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
 		if (!CPU_ISSET(cpu, &allowed))

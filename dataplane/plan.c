@@ -108,3 +108,13 @@ uint64_t plan_pool_bytes(uint32_t mbufs)
 {
 	return (uint64_t)mbufs * (MBUF_OVERHEAD + MBUF_HEADROOM + MBUF_DATA);
 }
+
+void plan_leave_to_lcores(cpu_set_t *allowed, const struct config *config)
+{
+	cpu_set_t rest = *allowed;
+
+	for (unsigned i = 0; i < config->cpu_count; i++)
+		CPU_CLR(config->cpus[i], &rest);
+	if (CPU_COUNT(&rest) > 0)
+		*allowed = rest;
+}

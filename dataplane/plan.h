@@ -6,6 +6,7 @@
 
 #include "common/config.h"
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -35,6 +36,10 @@ unsigned plan_port_lcores(const struct plan *plan, unsigned port, unsigned queue
 
 // Position of the lcore among those that poll the port: the number of its tx queue; -1: none.
 int plan_tx_queue(const struct plan *plan, unsigned port, unsigned queues, unsigned lcore);
+
+// Takes the lcores' CPUs out of those that are allowed, if that leaves any: where the threads that
+// don't poll run.
+void plan_leave_to_lcores(cpu_set_t *allowed, const struct config *config);
 
 // Bytes of memory of one port's pool.
 uint64_t plan_pool_bytes(uint32_t mbufs);

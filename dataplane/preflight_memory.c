@@ -3,6 +3,7 @@
 #include "dataplane/preflight_rows.h"
 #include "wal/wal.h"
 
+#include <sched.h>
 #include <string.h>
 
 #define NODES_MAX 8
@@ -38,6 +39,26 @@ static unsigned cpu_node(const struct checks *c, unsigned cpu)
 	return 0;
 }
 
+// The node of all CPUs that the threads which don't poll may run on, the main lcore among them; -1:
+// there are several. DPDK takes what its drivers share there.
+static int main_node(const struct checks *c)
+{
+	cpu_set_t allowed;
+	int node = -1;
+
+	CPU_ZERO(&allowed);
+	sched_getaffinity(0, sizeof(allowed), &allowed);
+	plan_leave_to_lcores(&allowed, c->config);
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &allowed))
+			continue;
+		if (node >= 0 && node != (int)cpu_node(c, cpu))
+			return -1;
+		node = (int)cpu_node(c, cpu);
+	}
+	return node;
+}
+
 static uint64_t in_pages(uint64_t bytes)
 {
 	return (bytes + HUGEPAGE_BYTES - 1) / HUGEPAGE_BYTES;
@@ -55,12 +76,15 @@ static void count_pages(const struct checks *c, uint64_t pages[NODES_MAX])
 		pages[cpu_node(c, c->config->cpus[lcore])] +=
 			in_pages(wal_memory_bytes(&c->config->log, i));
 	}
+	if (main_node(c) >= 0 && pages[main_node(c)] == 0)
+		pages[main_node(c)] = in_pages(EAL_BYTES);
 }
 
 static void check_node(struct checks *c, unsigned node, uint64_t wanted)
 {
 	static const char dir[] = "/hugepages/hugepages-2048kB";
 	long long free_pages, all;
+	bool several = check_exists(c, "/sys/devices/system/node/node1");
 	char name[48];
 	struct check_row *row;
 
@@ -76,8 +100,10 @@ static void check_node(struct checks *c, unsigned node, uint64_t wanted)
 		"%llu of 2 MiB needed, %lld free of %lld", (unsigned long long)wanted, free_pages,
 		all);
 	if ((uint64_t)free_pages < wanted)
-		check_mend(row, "scripts/setup.sh hugepages %llu   (or memory.hugepages: false)",
-			(unsigned long long)(wanted + (uint64_t)(all - free_pages)));
+		check_mend(row,
+			"scripts/setup.sh hugepages %llu%s%s   (or memory.hugepages: false)",
+			(unsigned long long)(wanted + (uint64_t)(all - free_pages)),
+			several ? " --node " : "", several ? name + strlen("hugepages node ") : "");
 }
 
 static void check_hugepages(struct checks *c)
