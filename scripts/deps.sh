@@ -26,6 +26,12 @@ test_packages=(
 	libfuse3-dev fuse3 xfsprogs btrfs-progs strace # disks that fail: tests/fault
 )
 
+# The lab, tests/nic: a guest machine's QEMU (with its libraries and firmware), what packs its root
+# and makes its file system, and what goes into it.
+lab_packages=(
+	qemu-system-x86 cpio kmod e2fsprogs procps util-linux mawk
+)
+
 # To measure: what draws, and what is measured against.
 bench_packages=(
 	fio gnuplot-nox rsyslog
@@ -109,7 +115,7 @@ demo)
 	install_modules "${demo_modules[@]}"
 	;;
 test)
-	install_packages "${build_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}"
+	install_packages "${build_packages[@]}" "${demo_packages[@]}" "${test_packages[@]}" "${lab_packages[@]}"
 	install_modules "${test_modules[@]}"
 	if [ -x scripts/fetch-nanoarrow.sh ]; then
 		quietly "fetch-nanoarrow.sh" scripts/fetch-nanoarrow.sh

@@ -61,16 +61,33 @@ echo "fewer than are in use is refused"
 expect_exit 5 "$setup" hugepages 2 --node 1
 expect_pools 20 16
 
+echo "what is to last is written for each boot, and taken back by restore"
+export MILLRACE_SETUP_ETC=$work/etc
+expect_exit 0 "$setup" --dry-run hugepages 20 --node 0 --persist
+[ ! -e "$work/etc" ] || fail "a dry run wrote what is to last"
+expect_exit 0 "$setup" hugepages 20 --node 0 --persist
+expect_exit 0 "$setup" hugepages 16 --node 1 --persist
+expect_exit 0 "$setup" hugepages 16 --node 1 --persist
+lasting=$work/etc/tmpfiles.d/millrace-hugepages.conf
+grep -qx "w $(pool 0)/nr_hugepages - - - - 20" "$lasting" || fail "for each boot: $(<"$lasting")"
+[ "$(grep -c '^w ' "$lasting")" = 2 ] || fail "for each boot: $(<"$lasting")"
+if command -v systemd-tmpfiles >/dev/null; then
+	echo 3 >"$(pool 0)/nr_hugepages"
+	systemd-tmpfiles --create "$lasting"
+	[ "$(<"$(pool 0)/nr_hugepages")" = 20 ] || fail "systemd-tmpfiles did not take it"
+fi
+
 echo "restore gives back what was before the first change, once"
 expect_exit 0 "$setup" restore
 expect_pools 10 10
+[ ! -e "$work/etc/tmpfiles.d/millrace-hugepages.conf" ] || fail "restore left what lasts"
 echo 12 >"$(pool 0)/nr_hugepages"
 expect_exit 0 "$setup" restore
 expect_pools 12 10
 [ ! -e "$work/state" ] || fail "restore left its state"
 
 echo "usage errors are usage errors"
-for args in "" "hugepages" "hugepages -1" "hugepages ten" "hugepages 1 2" "bind eth0" "status --size 3M"; do
+for args in "" "hugepages" "hugepages -1" "hugepages ten" "hugepages 1 2" "status --size 3M"; do
 	# shellcheck disable=SC2086
 	expect_exit 2 "$setup" $args
 done
