@@ -61,8 +61,8 @@ static int add_address(struct nl_sock *nl, int ifindex, const struct config_addr
 {
 	int family = address->is_ip4 ? AF_INET : AF_INET6;
 	size_t skip = address->is_ip4 ? MAPPED_IP4 : 0;
-	struct nl_addr *local = nl_addr_build(
-		family, address->ip.s6_addr + skip, sizeof(address->ip) - skip);
+	struct nl_addr *local =
+		nl_addr_build(family, address->ip.s6_addr + skip, sizeof(address->ip) - skip);
 	struct rtnl_addr *request = rtnl_addr_alloc();
 	int err = -NLE_NOMEM;
 
@@ -114,8 +114,9 @@ int tap_open(const char *port, const char *name, const struct host_identity *hos
 	if (fd < 0)
 		log_err("port %s: the exception device %s can't be had: %s; mend: %s", port, name,
 			strerror(-fd),
-			fd == -EBUSY ? "end the program that holds it, or give it another name"
-				     : "run as root, or: ip tuntap add dev NAME mode tap user USER");
+			fd == -EBUSY
+				? "end the program that holds it, or give it another name"
+				: "run as root, or: ip tuntap add dev NAME mode tap user USER");
 	else
 		configure(port, name, host, mtu);
 	return fd;
