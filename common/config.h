@@ -16,6 +16,7 @@
 #define CONFIG_PORTS_MAX 16
 #define CONFIG_ADDRESSES_MAX 16 // per port
 #define CONFIG_GATEWAYS_MAX 8   // per port
+#define CONFIG_GROUPS_MAX 64    // listeners with a multicast address
 #define CONFIG_NETDEV_MAX 16    // a network device's name, its end included
 #define CONFIG_LISTENERS_MAX 256
 #define CONFIG_PARTITIONS_MAX 64
@@ -129,6 +130,8 @@ void config_print_sample(FILE *out);
 
 // Writes the reference: table of keys in Markdown.
 void config_print_docs(FILE *out);
+
+bool config_is_multicast(const struct config_address *address);
 
 // "10.0.0.1" or "fd00::1" from the mapped form; buf holds at least INET6_ADDRSTRLEN bytes.
 const char *config_address_text(const struct config_address *address, char *buf, size_t len);

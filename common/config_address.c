@@ -56,7 +56,7 @@ static const char *check_ip(const struct config_address *address)
 	return address->is_ip4 ? check_ip4(&ip4) : check_ip6(&address->ip);
 }
 
-static bool is_multicast(const struct config_address *address)
+bool config_is_multicast(const struct config_address *address)
 {
 	if (address->is_ip4)
 		return (address->ip.s6_addr[12] & 0xf0) == 0xe0;
@@ -88,7 +88,7 @@ static const char *check_prefix(const struct config_address *prefix)
 	for (unsigned bit = bits; bit < 128; bit++)
 		if (prefix->ip.s6_addr[bit / 8] >> (7 - bit % 8) & 1)
 			return "has bits set behind its prefix";
-	return is_multicast(prefix) ? "is multicast, which no sender is" : NULL;
+	return config_is_multicast(prefix) ? "is multicast, which no sender is" : NULL;
 }
 
 // What stands behind the slash, or that there is none. NULL, or what is wrong with it.
@@ -104,7 +104,7 @@ static const char *check_form(const char *slash, enum address_form form, struct 
 	wrong = check_ip(ret);
 	if (wrong != NULL)
 		return wrong;
-	if (form != ADDRESS_LISTEN && is_multicast(ret))
+	if (form != ADDRESS_LISTEN && config_is_multicast(ret))
 		return "is a multicast address, which no host has";
 	if (form != ADDRESS_OWN)
 		return slash == NULL ? NULL : "must be without a prefix length";

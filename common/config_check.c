@@ -207,6 +207,40 @@ static void check_any(const struct checking *c, const char *list, unsigned count
 			"%s: there must be at least one", list);
 }
 
+static unsigned addresses_of(const struct config *config, bool ip4)
+{
+	unsigned count = 0;
+
+	for (unsigned p = 0; p < config->port_count; p++)
+		for (unsigned i = 0; i < config->ports[p].address_count; i++)
+			count += config->ports[p].addresses[i].is_ip4 == ip4;
+	return count;
+}
+
+// To join a group a port needs an address to say so from. Promiscuous ports take what they get.
+static void check_groups(const struct checking *c)
+{
+	const struct config *config = c->config;
+	unsigned groups = 0;
+
+	for (unsigned i = 0; i < config->listener_count; i++) {
+		const struct config_listener *listener = &config->listeners[i];
+
+		if (listener->any_address || !config_is_multicast(&listener->address))
+			continue;
+		if (++groups > CONFIG_GROUPS_MAX)
+			ERROR(c, item_line(c, "listeners", i),
+				"listeners[%u].address: there are more than %u multicast groups", i,
+				CONFIG_GROUPS_MAX);
+		else if (addresses_of(config, listener->address.is_ip4) == 0)
+			WARN(c, item_line(c, "listeners", i),
+				"listeners[%u].address: no port has an IPv%c address, so this "
+				"group "
+				"can't be joined; give one under ports[].addresses",
+				i, listener->address.is_ip4 ? '4' : '6');
+	}
+}
+
 static void check_lists(const struct checking *c)
 {
 	const struct config *config = c->config;
@@ -233,4 +267,5 @@ void config_cross_check(const struct config *config, const struct config_node *r
 	check_log(&c);
 	check_compression(&c);
 	check_lists(&c);
+	check_groups(&c);
 }

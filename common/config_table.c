@@ -170,7 +170,8 @@ static const struct config_key listener_keys[] = {
 		.offset = 0,
 		.standard_help = "any",
 		.example = "10.0.0.1",
-		.help = "Take only datagrams for this destination address",
+		.help = "Take only datagrams for this destination address; a multicast group is "
+			"joined on every port with an address of its family",
 	},
 	{
 		.name = "split",

@@ -13,6 +13,9 @@
 #include <netinet/ip_icmp.h>
 
 #define ND_SOLICITED 0x40
+#define IGMP_QUERY 0x11
+#define IGMP_MESSAGE 8u
+#define MLD_QUERY 130
 
 static bool is_zero(const uint8_t *p, size_t len)
 {
@@ -26,6 +29,14 @@ bool host_has_address(const struct host_identity *host, const uint8_t *address)
 {
 	for (unsigned i = 0; i < host->address_count; i++)
 		if (memcmp(&host->addresses[i].ip, address, sizeof(host->addresses[i].ip)) == 0)
+			return true;
+	return false;
+}
+
+bool host_has_group(const struct host_identity *host, const uint8_t *address)
+{
+	for (unsigned i = 0; i < host->group_count; i++)
+		if (memcmp(&host->groups[i], address, sizeof(host->groups[i])) == 0)
 			return true;
 	return false;
 }
@@ -120,6 +131,15 @@ enum pkt_drop parse_arp(
 		ret->kind = PACKET_ARP_REQUEST;
 	else
 		return DROP_arp_other;
+	return PASSED;
+}
+
+// A query; reports are for routers and other hosts. The rest is looked at by whom it is for.
+enum pkt_drop parse_igmp(const uint8_t *frame, const struct host_identity *host, struct packet *ret)
+{
+	if (host->promiscuous || ret->l4_len < IGMP_MESSAGE || frame[ret->l4] != IGMP_QUERY)
+		return DROP_ip_other_proto;
+	ret->kind = PACKET_GROUP_QUERY;
 	return PASSED;
 }
 
@@ -238,6 +258,10 @@ enum pkt_drop parse_icmp6(const uint8_t *frame, enum checksum_state state,
 		return parse_nd_solicit(frame, host, ret);
 	if (icmp[0] == ND_NEIGHBOR_ADVERT)
 		return parse_nd_advert(frame, host, ret);
+	if (icmp[0] == MLD_QUERY && !host->promiscuous) {
+		ret->kind = PACKET_GROUP_QUERY;
+		return PASSED;
+	}
 	if (icmp[0] != ICMP6_ECHO_REQUEST)
 		return DROP_icmp_other;
 	if (icmp[1] != 0)

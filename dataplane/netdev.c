@@ -2,12 +2,16 @@
 #include "dataplane/netdev.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <ifaddrs.h>
 #include <inttypes.h>
+#include <linux/if_packet.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static unsigned mask_bits(const struct sockaddr *mask, size_t offset, size_t len)
 {
@@ -138,4 +142,20 @@ uint64_t netdev_backlog_dropped(void)
 			sum += dropped;
 	fclose(f);
 	return sum;
+}
+
+// Bound to no protocol, so that no packet comes to it.
+int netdev_hear_groups(unsigned ifindex)
+{
+	const struct packet_mreq all = {.mr_ifindex = (int)ifindex, .mr_type = PACKET_MR_ALLMULTI};
+	int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+	int err;
+
+	if (fd < 0)
+		return -errno;
+	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof(all)) == 0)
+		return fd;
+	err = -errno;
+	close(fd);
+	return err;
 }

@@ -17,6 +17,10 @@ bool netdev_link(const char *name, bool *up, uint32_t *mbps); // *mbps 0: unknow
 // True when one of the port's configured addresses is also the kernel's on that device.
 bool netdev_has_any(const char *name, const struct config_port *port);
 
+// Has the device take frames for all multicast groups as long as the descriptor is open: the
+// drivers by sockets know no such thing. Negative errno.
+int netdev_hear_groups(unsigned ifindex);
+
 // Packets that the kernel dropped on the device: before any socket saw them, but also behind a
 // packet socket that did, when nobody else wanted them (a frame with two VLAN tags, say).
 uint64_t netdev_rx_dropped(const char *name);

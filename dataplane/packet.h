@@ -30,7 +30,8 @@ enum packet_kind {
 	PACKET_ND_SOLICIT,
 	PACKET_ECHO4,
 	PACKET_ECHO6,
-	PACKET_NEIGHBOUR, // ARP or neighbour advertisement with news of src_addr
+	PACKET_NEIGHBOUR,   // ARP or neighbour advertisement with news of src_addr
+	PACKET_GROUP_QUERY, // of IGMP or MLD
 	PACKET_DROP,
 };
 
@@ -60,6 +61,7 @@ struct listener_table {
 };
 void listener_table_init(struct listener_table *table, const struct config *config);
 
+#define HOST_GROUPS_MAX CONFIG_GROUPS_MAX
 #define HOST_ADDRESSES_MAX (CONFIG_ADDRESSES_MAX + 1) // and a link-local one
 
 // What a port is on the wire.
@@ -68,6 +70,8 @@ struct host_identity {
 	bool promiscuous; // no addresses: takes packets for any destination, answers nothing
 	unsigned address_count;
 	struct config_address addresses[HOST_ADDRESSES_MAX];
+	unsigned group_count; // multicast groups that listeners name
+	struct in6_addr groups[HOST_GROUPS_MAX];
 };
 
 // Parses one frame of len bytes. Hot path: no allocation, no log, reads nothing behind len.

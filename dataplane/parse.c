@@ -145,7 +145,23 @@ static inline bool ip4_for_us(const struct host_identity *host, const struct pac
 	if (likely(same16(host->addresses[0].ip.s6_addr, ret->dst_addr)) && host->address_count > 0)
 		return true;
 	return host->promiscuous || host_has_address(host, ret->dst_addr) ||
-	       ip4_broadcast(host, ret->dst_addr + MAPPED_IP4);
+	       ip4_broadcast(host, ret->dst_addr + MAPPED_IP4) ||
+	       host_has_group(host, ret->dst_addr);
+}
+
+// The group of all systems is for IGMP alone (RFC 3376, 4.1.12).
+static enum pkt_drop parse_ip4_for_all(
+	const uint8_t *frame, uint32_t header, const struct host_identity *host, struct packet *ret)
+{
+	static const uint8_t all_systems[4] = {224, 0, 0, 1};
+	const uint8_t *ip = frame + ret->l3;
+
+	if (memcmp(ip + 16, all_systems, 4) != 0 || ip[9] != IPPROTO_IGMP ||
+		(get16(ip + 6) & IP4_FRAGMENT_BITS) != 0)
+		return DROP_ip_other_host;
+	ret->l4 = (uint16_t)(ret->l3 + header);
+	ret->l4_len = (uint16_t)(get16(ip + 2) - header);
+	return parse_igmp(frame, host, ret);
 }
 
 // The rare rest of the header's own fields: options, or nonsense.
@@ -265,7 +281,7 @@ static enum pkt_drop skip_extensions(const uint8_t *frame, struct packet *ret, u
 
 static inline bool ip6_for_us(const struct host_identity *host, const uint8_t *dst)
 {
-	return host_has_address(host, dst) || host->promiscuous;
+	return host_has_address(host, dst) || host->promiscuous || host_has_group(host, dst);
 }
 
 static bool ip6_all_nodes(const uint8_t *dst)
@@ -320,13 +336,15 @@ static inline enum pkt_drop parse_ip4(const uint8_t *frame, uint32_t len, enum c
 	put_mapped(ret->src_addr, ip + 12);
 	put_mapped(ret->dst_addr, ip + 16);
 	if (unlikely(!ip4_for_us(host, ret)))
-		return DROP_ip_other_host;
+		return parse_ip4_for_all(frame, header, host, ret);
 	if (unlikely((get16(ip + 6) & IP4_FRAGMENT_BITS) != 0))
 		return DROP_ip4_fragment;
 	ret->l4 = (uint16_t)(ret->l3 + header);
 	ret->l4_len = (uint16_t)(get16(ip + 2) - header);
 	if (likely(ip[9] == IPPROTO_UDP))
 		return parse_udp(frame, l4, listeners, ret);
+	if (ip[9] == IPPROTO_IGMP)
+		return parse_igmp(frame, host, ret);
 	return ip[9] == IPPROTO_ICMP ? parse_icmp4(frame, l4, host, ret) : DROP_ip_other_proto;
 }
 

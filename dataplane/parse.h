@@ -18,8 +18,14 @@ enum pkt_drop parse_icmp4(const uint8_t *frame, enum checksum_state state,
 enum pkt_drop parse_icmp6(const uint8_t *frame, enum checksum_state state,
 	const struct host_identity *host, struct packet *ret);
 
+// ret->l4 and l4_len are set.
+enum pkt_drop parse_igmp(
+	const uint8_t *frame, const struct host_identity *host, struct packet *ret);
+
 // address: 16 bytes, IPv4 mapped. True for one of the host's own addresses.
 bool host_has_address(const struct host_identity *host, const uint8_t *address);
+// True for a group that it is in.
+bool host_has_group(const struct host_identity *host, const uint8_t *address);
 
 // address: 4 bytes. The broadcast address of a subnet that the host is in (RFC 919; none with
 // prefixes of 31 and 32, RFC 3021).

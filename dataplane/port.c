@@ -13,6 +13,7 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int read_node(const char *fmt, const char *name)
 {
@@ -146,7 +147,23 @@ static void add_link_local(struct host_identity *host)
 	host->address_count++;
 }
 
-static void set_identity(struct port *port)
+// Those of the listeners, where there is an address to join them from.
+static void add_groups(struct host_identity *host, const struct config *config)
+{
+	bool families[2] = {false, false};
+
+	for (unsigned i = 0; i < host->address_count; i++)
+		families[host->addresses[i].is_ip4] = true;
+	for (unsigned i = 0; i < config->listener_count; i++) {
+		const struct config_listener *listener = &config->listeners[i];
+
+		if (!listener->any_address && config_is_multicast(&listener->address) &&
+			families[listener->address.is_ip4] && host->group_count < HOST_GROUPS_MAX)
+			host->groups[host->group_count++] = listener->address.ip;
+	}
+}
+
+static void set_identity(struct port *port, const struct config *config)
 {
 	struct rte_ether_addr mac = {0};
 
@@ -155,6 +172,7 @@ static void set_identity(struct port *port)
 	port->host.address_count = port->config->address_count;
 	memcpy(port->host.addresses, port->config->addresses, sizeof(port->config->addresses));
 	add_link_local(&port->host);
+	add_groups(&port->host, config);
 	port->host.promiscuous = port->host.address_count == 0;
 	port->answers = !port->host.promiscuous;
 	// What AF_XDP takes the kernel never sees; by AF_PACKET both see everything.
@@ -174,6 +192,8 @@ static void open_ears(struct port *port)
 		rte_eth_promiscuous_enable(port->id);
 	else
 		rte_eth_allmulticast_enable(port->id);
+	if (port->ifindex != 0 && !port->host.promiscuous)
+		port->ears_fd = netdev_hear_groups(port->ifindex);
 }
 
 static void tell(const struct port *port)
@@ -198,6 +218,7 @@ int port_open(
 	port->index = index;
 	port->config = &config->ports[index];
 	port->opened = true;
+	port->ears_fd = -1;
 	port->rx_queues = port->config->rx_queues;
 	port->rx_lcores = plan_port_lcores(plan, index, port->rx_queues);
 	port->tx_queues = (uint16_t)port->rx_lcores;
@@ -212,7 +233,7 @@ int port_open(
 		log_err("port %s: %s", port->config->name, why);
 		return err;
 	}
-	set_identity(port);
+	set_identity(port, config);
 	open_ears(port);
 	tell(port);
 	port_counters_start(port);
@@ -231,6 +252,8 @@ void port_close(struct port *port)
 		port_unwatch(port);
 		port_detach(port);
 	}
+	if (port->ears_fd >= 0)
+		close(port->ears_fd);
 	rte_mempool_free(port->pool);
 	pthread_mutex_destroy(&port->lock);
 	memset(port, 0, sizeof(*port));

@@ -92,6 +92,7 @@ struct port {
 	_Atomic bool paused;        // lcores leave the port alone; control thread writes
 	_Atomic bool link_up;       // control thread writes
 	_Atomic uint32_t link_mbps; // 0: unknown
+	int ears_fd;                // by which the kernel's device takes all groups; -1: none
 	bool opened;
 
 	pthread_mutex_t lock; // of what follows

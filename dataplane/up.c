@@ -55,14 +55,21 @@ static enum pkt_drop dropped_as(const struct packet *packet)
 		return DROP_arp_other;
 	if (packet->kind == PACKET_NEIGHBOUR && address_is_ip4(packet->src_addr))
 		return DROP_arp_other;
+	if (packet->kind == PACKET_GROUP_QUERY && address_is_ip4(packet->src_addr))
+		return DROP_ip_other_proto;
 	return DROP_icmp_other;
+}
+
+static bool is_protocol(const struct packet *packet)
+{
+	return packet->kind == PACKET_NEIGHBOUR || packet->kind == PACKET_GROUP_QUERY;
 }
 
 static bool is_wanted(const struct rx_queue *queue, const struct packet *packet)
 {
 	const struct port *port = queue->port;
 
-	if (packet->kind == PACKET_NEIGHBOUR)
+	if (is_protocol(packet))
 		return port->neighbours != NULL || port->exception;
 	return port->exception && is_for_kernel(dropped_as(packet));
 }
@@ -70,7 +77,7 @@ static bool is_wanted(const struct rx_queue *queue, const struct packet *packet)
 bool up_take(struct lcore *lcore, const struct rx_queue *queue, struct rte_mbuf *m,
 	const struct packet *packet, enum pkt_drop *reason)
 {
-	unsigned class = packet->kind == PACKET_NEIGHBOUR ? CLASS_PROTOCOL : CLASS_KERNEL;
+	unsigned class = is_protocol(packet) ? CLASS_PROTOCOL : CLASS_KERNEL;
 	uint64_t rate =
 		class == CLASS_PROTOCOL ? PROTOCOL_RATE : queue->port->config->exception_rate;
 

@@ -28,7 +28,7 @@
 #define BUSY_NS (100 * MS_NS) // packets are expected for so long after the last one
 #define CONFLICT_TELL_NS (60000 * MS_NS)
 #define SEGMENTS_MAX 64
-#define FRAME_MAX 128 // of what is composed here
+#define FRAME_MAX GROUPS_FRAME_MAX // of what is composed here
 #define VLAN_TAG 4
 
 static void count(struct host *host, enum host_counter counter, uint64_t n)
@@ -97,6 +97,17 @@ static void take_news(struct host *host, struct host_port *hp, const uint8_t *fr
 	tell_conflict(hp, &news, now);
 }
 
+static void take_message(struct host *host, struct host_port *hp, const uint8_t *frame,
+	const struct packet *packet, uint64_t now)
+{
+	if (packet->kind == PACKET_NEIGHBOUR)
+		take_news(host, hp, frame, packet, now);
+	if (packet->kind != PACKET_GROUP_QUERY)
+		return;
+	if (groups_query(&hp->groups, frame, packet, now))
+		count(host, HOST_group_queries, 1);
+}
+
 // Writes a frame to the TAP, the tag that the device took off put back.
 static bool write_tap(const struct host_port *hp, struct rte_mbuf *m)
 {
@@ -128,8 +139,8 @@ static void take_packet(struct host *host, struct rte_mbuf *m, uint64_t now)
 	// The lcore has looked at the checksums.
 	packet_parse(frame, m->data_len, CHECKSUM_GOOD, CHECKSUM_GOOD, &hp->port->host,
 		&host->dp->listeners, &packet);
-	if (packet.kind == PACKET_NEIGHBOUR && hp->port->neighbours != NULL)
-		take_news(host, hp, frame, &packet, now);
+	if (hp->port->neighbours != NULL)
+		take_message(host, hp, frame, &packet, now);
 	if (hp->tap >= 0)
 		counted = write_tap(hp, m) ? HOST_kernel_packets : HOST_kernel_refused;
 	count(host, counted, 1);
@@ -188,8 +199,10 @@ static void keep_time(struct host *host, struct host_port *hp, uint64_t now)
 
 	if (hp->port->neighbours == NULL)
 		return;
-	if (up && !hp->was_up)
+	if (up && !hp->was_up) {
 		announce_all(&hp->announcer, now);
+		groups_announce(&hp->groups, now);
+	}
 	hp->was_up = up;
 	neighbours_take_wanted(&hp->neighbours, now);
 	if (!up)
@@ -201,6 +214,31 @@ static void keep_time(struct host *host, struct host_port *hp, uint64_t now)
 	while ((len = neighbours_next(&hp->neighbours, now, frame)) > 0) {
 		send_frame(host, hp, frame, len);
 		count(host, HOST_solicitations, 1);
+	}
+	while ((len = groups_next(&hp->groups, now, frame)) > 0) {
+		send_frame(host, hp, frame, len);
+		count(host, HOST_group_reports, 1);
+	}
+}
+
+// Without a lcore any more: its tx queue is free.
+static void leave_groups(struct host *host, struct host_port *hp)
+{
+	uint64_t now = clock_monotonic_ns();
+	uint8_t frame[FRAME_MAX];
+	uint32_t len;
+
+	if (hp->port->neighbours == NULL || !atomic_load(&hp->port->link_up))
+		return;
+	groups_leave(&hp->groups, now);
+	while ((len = groups_next(&hp->groups, now, frame)) > 0) {
+		struct rte_mbuf *m = rte_pktmbuf_alloc(host->pool);
+
+		if (m == NULL)
+			return;
+		memcpy(rte_pktmbuf_append(m, (uint16_t)len), frame, len);
+		if (rte_eth_tx_burst(hp->port->id, 0, &m, 1) != 1)
+			rte_pktmbuf_free(m);
 	}
 }
 
@@ -268,4 +306,6 @@ void host_stop(struct host *host)
 	host->started = false;
 	while (round_once(host, clock_monotonic_ns(), true) > 0)
 		;
+	for (unsigned i = 0; i < host->port_count && host->pool != NULL; i++)
+		leave_groups(host, &host->ports[i]);
 }

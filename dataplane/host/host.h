@@ -2,8 +2,8 @@
 #pragma once
 
 // The host thread: what a host does on the wire beside taking datagrams, off the lcores. It
-// announces the ports' addresses, keeps their next hops, and carries what is the kernel's between
-// the wire and a TAP device.
+// announces the ports' addresses, keeps their next hops, reports their multicast groups, and
+// carries what is the kernel's between the wire and a TAP device.
 //
 //	lcore ─ up ring, its own ──────────────▶ host thread ─▶ TAP ─▶ kernel
 //	      ◀─ back ring: the mbufs, to free ─┘      │
@@ -15,6 +15,7 @@
 #include "common/counters.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/host/announce.h"
+#include "dataplane/host/groups.h"
 #include "dataplane/host/neighbours.h"
 
 #include <pthread.h>
@@ -31,7 +32,9 @@
 	X(from_kernel_lost, TOTAL, NONE, "the same that found no room on the way to the port") \
 	X(announcements, TOTAL, NONE, "addresses announced (gratuitous ARP, unsolicited NA)") \
 	X(solicitations, TOTAL, NONE, "next hops asked for (ARP request, NS)") \
-	X(conflicts, TOTAL, NONE, "messages by which somebody else uses an address of ours")
+	X(conflicts, TOTAL, NONE, "messages by which somebody else uses an address of ours") \
+	X(group_queries, TOTAL, NONE, "questions for multicast groups (IGMP, MLD)") \
+	X(group_reports, TOTAL, NONE, "groups reported, joined and left")
 
 enum host_counter {
 #define X(name, kind, role, help) HOST_##name,
@@ -49,6 +52,7 @@ struct host_port {
 	uint64_t told_conflict_at;
 	struct announcer announcer;
 	struct neighbours neighbours;
+	struct groups groups;
 };
 
 struct host {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Makes what the host thread needs, and takes it down. Control thread.
 
+#include "common/clock.h"
 #include "common/logmsg.h"
 #include "dataplane/host/host.h"
 #include "dataplane/host/tap.h"
@@ -78,6 +79,7 @@ static int make_port(struct host *host, struct port *port)
 	hp->wake_fd = -1;
 	announce_init(&hp->announcer, &port->host);
 	neighbours_init(&hp->neighbours, &port->host, port->config);
+	groups_init(&hp->groups, &port->host, (uint32_t)clock_ticks());
 	if (port->answers)
 		port->neighbours = &hp->neighbours;
 	hp->down = make_ring("down", port->index, HOST_RING);

@@ -311,7 +311,7 @@ static void give_up(struct neighbours *n, struct neighbour *e, uint64_t now)
 // What is due with an entry. True when it is to be solicited.
 static bool advance(struct neighbours *n, struct neighbour *e, uint64_t now)
 {
-	switch (e->state) {
+	switch ((enum neighbour_state)e->state) {
 	case NEIGHBOUR_REACHABLE:
 		if (atomic_exchange_explicit(&e->used, false, memory_order_relaxed) || e->gateway) {
 			e->last_used = now;

@@ -22,6 +22,8 @@ static const struct {
 	{"echo6", make_echo6},
 	{"solicit", make_solicit},
 	{"dad", make_dad},
+	{"arp-reply", make_arp_reply},
+	{"advert", make_advert},
 };
 
 static int write_seed(

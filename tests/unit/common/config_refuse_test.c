@@ -188,6 +188,38 @@ static void addresses_of_ports_are_checked(void **state)
 		"'10.0.0.1/8' is there twice");
 }
 
+static void gateways_and_exception_devices_are_checked(void **state)
+{
+	static const struct {
+		const char *keys, *part;
+	} rows[] = {
+		{"gateways: [10.0.0.254/24]", "must be without a prefix length"},
+		{"gateways: [224.0.0.5]", "is a multicast address"},
+		{"gateways: [10.0.1.254]",
+			"gateways: 10.0.1.254 is on none of the networks of 'addresses'"},
+		{"gateways: [10.0.0.1]", "gateways: 10.0.0.1 is an address of the port itself"},
+		{"gateways: [10.0.0.2, 10.0.0.2]", "is there twice"},
+		{"gateways: 10.0.0.2", "must be a list, as in"},
+		{"gateways: [fd00::1]", "is on none of the networks"},
+		{"exception: much-too-long-name", "is longer than 15 bytes"},
+		{"exception: a b", "may hold letters"},
+		{"exception_rate: 0", "is out of range"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[512];
+
+		snprintf(text, sizeof(text),
+			LISTENER "ports:\n- {device: e, addresses: [10.0.0.1/24], %s}\n",
+			rows[i].keys);
+		assert_refused(text, 3, rows[i].part);
+	}
+	assert_refused(LISTENER "ports:\n- {device: e, exception: x0}\n"
+				"- {device: f, exception: x0}\n",
+		4, "ports[1].exception: 'x0' is also ports[0]");
+}
+
 static void a_port_has_at_most_16_addresses(void **state)
 {
 	char text[1024] = LISTENER "ports:\n- device: e\n  addresses:\n";
@@ -392,6 +424,7 @@ int main(void)
 		cmocka_unit_test(lists_of_compressed_partitions_are_checked),
 		cmocka_unit_test(a_cpu_that_is_not_allowed_is_a_warning),
 		cmocka_unit_test(addresses_of_ports_are_checked),
+		cmocka_unit_test(gateways_and_exception_devices_are_checked),
 		cmocka_unit_test(a_port_has_at_most_16_addresses),
 		cmocka_unit_test(listeners_are_checked),
 		cmocka_unit_test(lists_that_are_none_are_refused),
