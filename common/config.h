@@ -17,6 +17,7 @@
 #define CONFIG_ADDRESSES_MAX 16 // per port
 #define CONFIG_GATEWAYS_MAX 8   // per port
 #define CONFIG_GROUPS_MAX 64    // listeners with a multicast address
+#define CONFIG_ALLOW_MAX 64     // prefixes per listener
 #define CONFIG_NETDEV_MAX 16    // a network device's name, its end included
 #define CONFIG_LISTENERS_MAX 256
 #define CONFIG_PARTITIONS_MAX 64
@@ -59,6 +60,9 @@ struct config_listener {
 	bool any_address;
 	struct config_address address;
 	enum config_split split;
+	unsigned allow_count; // 0: any source
+	struct config_address allow[CONFIG_ALLOW_MAX];
+	uint32_t source_rate; // packets/s of a source address; 0: any
 };
 
 struct config_log {

@@ -181,6 +181,28 @@ static const struct config_key listener_keys[] = {
 		.choices = "datagram|lines",
 		.help = "What is an event: the whole datagram, or each line of it",
 	},
+	{
+		.name = "allow",
+		.type = TYPE_PREFIXES,
+		FIELD(config_listener, allow),
+		.count_offset = offsetof(struct config_listener, allow_count),
+		.standard = "[]",
+		.max = CONFIG_ALLOW_MAX,
+		.example = "[10.0.0.0/8, \"fd00::/8\"]",
+		.help = "Networks whose senders are taken; the rest is the drop source_denied; "
+			"none "
+			"takes all",
+	},
+	{
+		.name = "source_rate",
+		.type = TYPE_UINT,
+		FIELD(config_listener, source_rate),
+		.standard = "0",
+		.max = 100000000,
+		.unit = "packets/s",
+		.help = "What is taken of each source address, by each receiving lcore; the rest "
+			"is the drop source_rate; 0 is no limit",
+	},
 	{.name = NULL},
 };
 

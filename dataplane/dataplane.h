@@ -22,11 +22,13 @@
 #include <stdint.h>
 
 struct batcher;
+struct filter;
 struct event;
 struct host;
 struct pollfd;
 struct rte_mbuf;
 struct rte_ring;
+struct source_table;
 struct wal_scrub;
 
 struct partition {
@@ -118,8 +120,9 @@ struct lcore {
 	struct steer_ring **from; // rings that end here
 	unsigned wake_count;      // the sockets that feed it; 0: it can't be woken, only sleep
 	struct pollfd *wake;
-	int wake_fd;           // eventfd among them, by which the host thread wakes it; or -1
-	struct rte_ring *up;   // packets to the host thread; NULL: polls no queue
+	int wake_fd; // eventfd among them, by which the host thread wakes it; or -1
+	struct source_table *sources; // who sent how much; NULL: no listener asks
+	struct rte_ring *up;          // packets to the host thread; NULL: polls no queue
 	struct rte_ring *back; // the same mbufs, to be freed here: only lcores touch the pools
 	uint64_t up_times[2];  // ticks up to which each class has used what it is allowed
 	unsigned down_count;
@@ -146,6 +149,7 @@ struct dataplane {
 	struct wal_scrub *scrub; // NULL: off
 	unsigned lcore_count;
 	struct lcore *lcores;
+	struct filter *filter;       // NULL: every listener takes every source
 	struct host *host;           // NULL: before it is made
 	_Atomic bool stop;           // control thread writes
 	_Atomic unsigned rx_running; // lcores that may still take packets off a queue

@@ -114,9 +114,24 @@ static bool wait_for_socket(struct lcore *lcore, uint64_t ns)
 	return told;
 }
 
-static void sleep_now(struct lcore *lcore, uint64_t ticks)
+// No longer than until a NIC's queue may be half full: descriptors of a fast link fill soon.
+static uint64_t longest_sleep(const struct lcore *lcore)
 {
 	uint64_t most = lcore->dp->config->idle_sleep_ns;
+
+	for (unsigned i = 0; i < lcore->queue_count; i++) {
+		uint64_t port = atomic_load_explicit(
+			&lcore->queues[i].port->sleep_max_ns, memory_order_relaxed);
+
+		if (port < most)
+			most = port;
+	}
+	return most;
+}
+
+static void sleep_now(struct lcore *lcore, uint64_t ticks)
+{
+	uint64_t most = longest_sleep(lcore);
 	uint64_t due = until_deadline_ns(lcore, ticks);
 	uint64_t ns = (uint64_t)SLEEP_FIRST_NS << (lcore->idle_rounds - SPIN_ROUNDS) / SLEEP_ROUNDS;
 	bool flight = in_flight(lcore);

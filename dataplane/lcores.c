@@ -4,6 +4,7 @@
 #include "common/logmsg.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/eal.h"
+#include "dataplane/filter.h"
 #include "dataplane/host/host.h"
 
 #include <rte_launch.h>
@@ -208,6 +209,8 @@ static int make_lcore(struct lcore *lcore)
 	err = give_queues(lcore);
 	if (err == 0)
 		err = give_partitions(lcore);
+	if (err == 0 && lcore->queue_count > 0)
+		err = filter_give_lcore(lcore);
 	if (err == 0 && lcore->dp->host != NULL)
 		err = host_give_lcore(lcore->dp->host, lcore);
 	return err;
@@ -300,6 +303,7 @@ void lcores_free(struct dataplane *dp)
 			free_ring(lcore->to[p]);
 		if (lcore->wake_fd >= 0)
 			close(lcore->wake_fd);
+		free(lcore->sources);
 		rte_ring_free(lcore->up);
 		rte_ring_free(lcore->back);
 		free(lcore->from);

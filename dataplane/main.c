@@ -5,6 +5,7 @@
 #include "common/file.h"
 #include "common/logmsg.h"
 #include "dataplane/eal.h"
+#include "dataplane/filter.h"
 #include "dataplane/host/host.h"
 #include "dataplane/preflight.h"
 #include "dataplane/receiver.h"
@@ -189,6 +190,8 @@ static int start(struct receiver *r)
 	if (err == 0)
 		err = ports_open(&r->dp);
 	if (err == 0)
+		err = filter_make(&r->dp);
+	if (err == 0)
 		err = host_make(&r->dp);
 	if (err == 0)
 		err = lcores_make(&r->dp);
@@ -237,6 +240,7 @@ static int stop(struct receiver *r)
 	if (r->dp.lcores != NULL)
 		lcores_free(&r->dp);
 	host_free(&r->dp);
+	filter_free(&r->dp);
 	ports_close(&r->dp);
 	partitions_close(&r->dp);
 	eal_stop();

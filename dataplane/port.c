@@ -274,6 +274,15 @@ static bool read_link(const struct port *port, uint32_t *mbps)
 	return link.link_status == RTE_ETH_LINK_UP;
 }
 
+// How long a NIC's queue takes to be half full of the smallest frames, which with preamble and gap
+// are 84 bytes on the wire. Kernel sockets wake who sleeps; other virtual devices push back.
+static uint64_t sleep_max_ns(const struct port *port, uint32_t mbps)
+{
+	if (port->device.kind != DEVICE_PCI || mbps == 0)
+		return UINT64_MAX;
+	return (uint64_t)port->rx_descriptors / 2 * 84 * 8 * 1000 / mbps;
+}
+
 bool port_check(struct port *port)
 {
 	bool gone = atomic_load(&port->removed) ||
@@ -287,5 +296,6 @@ bool port_check(struct port *port)
 	atomic_store(&port->gone, gone);
 	atomic_store(&port->link_up, up);
 	atomic_store(&port->link_mbps, mbps);
+	atomic_store(&port->sleep_max_ns, sleep_max_ns(port, mbps));
 	return changed;
 }

@@ -81,18 +81,20 @@ struct port {
 	uint16_t rx_queues, tx_queues;
 	unsigned rx_lcores; // that poll it
 	uint16_t rx_descriptors, tx_descriptors;
+	bool inserts_vlan;             // puts a tag on what is sent, when told so by the mbuf
 	bool flow_queues;              // the device keeps a flow on one queue
 	bool answers;                  // ARP, ND and echo are answered here
 	bool exception;                // the kernel gets what is not ours
 	struct neighbours *neighbours; // the host thread's; NULL: none
 	struct host_identity host;
-	_Atomic bool gone;          // the device was removed; control thread writes
-	_Atomic bool removed;       // the driver says so; its interrupt thread writes
-	_Atomic bool reset_wanted;  // the same
-	_Atomic bool paused;        // lcores leave the port alone; control thread writes
-	_Atomic bool link_up;       // control thread writes
-	_Atomic uint32_t link_mbps; // 0: unknown
-	int ears_fd;                // by which the kernel's device takes all groups; -1: none
+	_Atomic bool gone;             // the device was removed; control thread writes
+	_Atomic bool removed;          // the driver says so; its interrupt thread writes
+	_Atomic bool reset_wanted;     // the same
+	_Atomic bool paused;           // lcores leave the port alone; control thread writes
+	_Atomic bool link_up;          // control thread writes
+	_Atomic uint32_t link_mbps;    // 0: unknown
+	_Atomic uint64_t sleep_max_ns; // until its queues may be half full; control thread writes
+	int ears_fd;                   // by which the kernel's device takes all groups; -1: none
 	bool opened;
 
 	pthread_mutex_t lock; // of what follows

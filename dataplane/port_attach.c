@@ -92,7 +92,8 @@ static int probe(struct port *port, enum port_driver driver, char *why)
 	return err;
 }
 
-// RSS over several queues where the device has it; checksums where it checks them.
+// RSS over several queues where the device has it; checksums where it checks them; VLAN tags off
+// and on where it can.
 static void choose_features(
 	struct port *port, const struct rte_eth_dev_info *info, struct rte_eth_conf *conf)
 {
@@ -101,7 +102,11 @@ static void choose_features(
 
 	memset(conf, 0, sizeof(*conf));
 	conf->rxmode.offloads = info->rx_offload_capa &
-				(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM);
+				(RTE_ETH_RX_OFFLOAD_IPV4_CKSUM | RTE_ETH_RX_OFFLOAD_UDP_CKSUM |
+					RTE_ETH_RX_OFFLOAD_VLAN_STRIP);
+	conf->txmode.offloads = info->tx_offload_capa & RTE_ETH_TX_OFFLOAD_VLAN_INSERT;
+	// AF_PACKET's driver does it, and doesn't say so.
+	port->inserts_vlan = conf->txmode.offloads != 0 || port->driver == PORT_AF_PACKET;
 	if (port->rx_queues > 1 && rss != 0) {
 		conf->rxmode.mq_mode = RTE_ETH_MQ_RX_RSS;
 		conf->rx_adv_conf.rss_conf.rss_hf = rss;

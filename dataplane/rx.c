@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "dataplane/append.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/filter.h"
 #include "dataplane/host/neighbours.h"
 #include "dataplane/steer.h"
 
@@ -140,6 +141,16 @@ static void set_next_hop(const struct rx_queue *queue, uint8_t *frame, const str
 		memcpy(frame, mac, sizeof(mac));
 }
 
+// A tag that the device or the kernel took off: by the device where it can.
+static void put_tag_back(const struct port *port, struct rte_mbuf **m)
+{
+	bool stripped = ((*m)->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0;
+
+	(*m)->ol_flags = stripped && port->inserts_vlan ? RTE_MBUF_F_TX_VLAN : 0;
+	if (stripped && !port->inserts_vlan)
+		rte_vlan_insert(m);
+}
+
 static void answer(
 	struct lcore *lcore, struct burst *b, struct rte_mbuf *m, const struct packet *packet)
 {
@@ -157,8 +168,7 @@ static void answer(
 	set_next_hop(queue, rte_pktmbuf_mtod(m, uint8_t *), packet);
 	m->data_len = (uint16_t)len;
 	m->pkt_len = len;
-	// A tag that the kernel took off goes back on.
-	m->ol_flags = m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED ? RTE_MBUF_F_TX_VLAN : 0;
+	put_tag_back(queue->port, &m);
 	b->answers[b->answer_count++] = m;
 }
 
@@ -232,6 +242,8 @@ void rx_take_burst(
 	counter_set(&lcore->values[LCORE_held_packets], count);
 	count_burst(lcore, count);
 	parse_burst(lcore, &b);
+	if (lcore->dp->filter != NULL)
+		filter_burst(lcore, b.packets, count);
 	ticks = lcore_stage(lcore, LCORE_parse_cycles, ticks);
 	take_burst(lcore, &b);
 	for (unsigned p = 0; p < lcore->dp->partition_count; p++)

@@ -188,6 +188,29 @@ static void addresses_of_ports_are_checked(void **state)
 		"'10.0.0.1/8' is there twice");
 }
 
+static void allow_lists_are_checked(void **state)
+{
+	static const struct refusal rows[] = {
+		{"10.0.0.1/8", "'10.0.0.1/8' has bits set behind its prefix"},
+		{"10.0.0.0/33", "needs a prefix length of 0 to 32"},
+		{"fd00::/129", "needs a prefix length of 0 to 128"},
+		{"fd00::1/64", "has bits set behind its prefix"},
+		{"224.0.0.0/4", "is multicast, which no sender is"},
+		{"'::ffff:10.0.0.0/104'", "is an IPv4 address: write it as"},
+		{"example.org", "is no IPv4 or IPv6 address"},
+		{"10.0.0.0/8, 10.0.0.0/8", "is there twice"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[512];
+
+		snprintf(text, sizeof(text), PORT "listeners:\n- {port: 1, allow: [%s]}\n",
+			rows[i].key);
+		assert_refused(text, 3, rows[i].part);
+	}
+}
+
 static void gateways_and_exception_devices_are_checked(void **state)
 {
 	static const struct {
@@ -424,6 +447,7 @@ int main(void)
 		cmocka_unit_test(lists_of_compressed_partitions_are_checked),
 		cmocka_unit_test(a_cpu_that_is_not_allowed_is_a_warning),
 		cmocka_unit_test(addresses_of_ports_are_checked),
+		cmocka_unit_test(allow_lists_are_checked),
 		cmocka_unit_test(gateways_and_exception_devices_are_checked),
 		cmocka_unit_test(a_port_has_at_most_16_addresses),
 		cmocka_unit_test(listeners_are_checked),

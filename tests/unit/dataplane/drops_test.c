@@ -241,6 +241,8 @@ static void each_name_that_parsing_can_give_is_reached(void **state)
 	bool seen[DROP_COUNT] = {
 		// Of the loop around the parser.
 		[DROP_scattered] = true,
+		[DROP_source_denied] = true,
+		[DROP_source_rate] = true,
 		[DROP_host_rate] = true,
 		[DROP_host_full] = true,
 		[DROP_ring_full] = true,
