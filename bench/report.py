@@ -184,6 +184,8 @@ def draw(rows):
         return
     parts = [part for part in (plot_ratios(rows), plot_stages(stage_series(rows)),
                                plot_kept(kept_series(rows))) if part]
+    if not parts:
+        return
     for terminal, suffix in (("svg size 1000,{h} background 'white'", "svg"),
                              ("pngcairo size 1000,{h}", "png")):
         script = (f"set terminal {terminal.format(h=520 * len(parts))}\n"

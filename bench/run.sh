@@ -18,6 +18,7 @@ usage() {
 	  null-disk         the same without a disk and without a source's cost
 	  latency           receive to durable at 1, 50 and 90 % load
 	  trickle           100 events/s, and none
+	  nic               millraced and the kernel side by side on an emulated NIC
 	  flood             the loss-free rate without and with a million ARP, ND, fragments, strangers/s
 	  growth            partitions, size of the log, number of batches
 	  peers             the same events into millraced, rsyslog and a receiver by hand

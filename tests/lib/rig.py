@@ -76,6 +76,18 @@ def short(value):
     return text if len(text) < 400 else f"{text[:200]} ... {text[-150:]} ({len(value)} in all)"
 
 
+@contextlib.contextmanager
+def in_namespace(name):
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open("/proc/self/ns/net") as home, open(f"/run/netns/{name}") as there:
+        if libc.setns(there.fileno(), 0x40000000) != 0:
+            raise OSError(ctypes.get_errno(), "setns")
+        try:
+            yield
+        finally:
+            libc.setns(home.fileno(), 0x40000000)
+
+
 class Net:
     """Namespaces 'tx' with the senders' end, src0, and 'rx' with the receiver's end, rx0.
 
@@ -125,18 +137,9 @@ class Net:
         """Frames that the sending device took from its senders and did not put on the wire."""
         return self.link("tx", "src0")["stats64"]["tx"]["dropped"]
 
-    @contextlib.contextmanager
     def inside(self, side):
         """Sockets opened by this thread in the block belong to the namespace."""
-        libc = ctypes.CDLL(None, use_errno=True)
-        with open("/proc/self/ns/net") as home, \
-                open(f"/run/netns/{self.names[side]}") as there:
-            if libc.setns(there.fileno(), 0x40000000) != 0:
-                raise OSError(ctypes.get_errno(), "setns")
-            try:
-                yield
-            finally:
-                libc.setns(home.fileno(), 0x40000000)
+        return in_namespace(self.names[side])
 
     def udp_socket(self, family=socket.AF_INET):
         with self.inside("tx"):

@@ -5,6 +5,8 @@
 back to the kernel as it was. The other side is a kernel; the log lies on an NVMe disk."""
 
 import json
+import socket
+import struct
 
 import guest
 import lab
@@ -14,6 +16,7 @@ from lab import Lab, step
 from rig import expect, expect_equal, wait_until
 
 EVENTS = 20000
+SOL_PACKET, PACKET_AUXDATA = 263, 8  # linux/if_packet.h
 MAC = guest.MAC % 1
 
 
@@ -92,6 +95,30 @@ def the_link_goes_down_and_comes_back(lab_):
     lab_.stop()
 
 
+def vlan_tags_are_taken_off_and_put_on_by_the_device(lab_):
+    before = lab_.drops()["events"]["durable"]
+    wire, mac, mine = lab_.wire.frame_socket(), bytes.fromhex(MAC.replace(":", "")), b"\2" * 6
+    ours, peer = socket.inet_aton(GUEST4), socket.inet_aton("10.66.0.9")
+    tag = struct.pack("!HH", 0x8100, 7)
+    wire.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
+    wire.send(b"\xff" * 6 + mine + tag + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, 1) + mine
+              + peer + bytes(6) + ours + bytes(18))
+    while True:
+        frame, beside, _, _ = wire.recvmsg(2048, 256)
+        if frame[:6] == mine:
+            break
+    # The kernel takes the tag out of the frame that it hands over, and tells it beside.
+    tags = [struct.unpack("IIIHHHH", body)[5] & 0xfff for level, kind, body in beside
+            if (level, kind) == (SOL_PACKET, PACKET_AUXDATA)]
+    expect_equal((frame[12:14], tags), (b"\x08\x06", [7]), "the answer's type and tag")
+    event = struct.pack("!HHHH", 4000, rig.PORT, 8 + 6, 0) + b"tagged"
+    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(event), 0, 0, 64, 17, 0, peer, ours)
+    total = sum(struct.unpack("!10H", head))
+    head = head[:10] + struct.pack("!H", ~(total % 0xffff) & 0xffff) + head[12:]
+    wire.send(mac + mine + tag + b"\x08\x00" + head + event)
+    wait_until(lambda: lab_.drops()["events"]["durable"] == before + 1, "it was durable", 3 * SLOW)
+
+
 def an_ordinary_user_can_run_it(lab_, pci):
     """As docs/nic.md says: the vfio group given away, locked memory, no capability left."""
     g = lab_.guest
@@ -133,6 +160,7 @@ def a_nic_behind_an_iommu_and_back(r):
     step(it_is_bound_only_when_forced, lab_, pci)
     step(events_come_by_dpdk, lab_, pci)
     step(the_kernel_goes_on_by_the_exception_device, lab_)
+    step(vlan_tags_are_taken_off_and_put_on_by_the_device, lab_)
     step(the_link_goes_down_and_comes_back, lab_)
     step(an_ordinary_user_can_run_it, lab_, pci)
     step(restore_gives_it_back, lab_, pci, before)

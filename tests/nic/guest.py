@@ -75,6 +75,14 @@ class Wire:
     def sh(self, *words, **options):
         return sh(*self.command(*words), **options)
 
+    def frame_socket(self, device="tap0"):
+        """For whole frames, both ways."""
+        with rig.in_namespace(self.name):
+            sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            sock.bind((device, 3))
+        sock.settimeout(5 * SLOW)
+        return sock
+
     def close(self):
         sh("ip", "netns", "del", self.name, check=False)
 

@@ -19,19 +19,14 @@ LOG = "/run/millraced.log"
 class Lab:
     """A guest that is up, with a disk at /mnt."""
 
-    def __init__(self, r, machine, queues=1, mtu=1500):
+    def __init__(self, r, machine, queues=1, mtu=1500, programs=()):
         self.r = r
-        self.kernel, self.initrd = self.root(r)
+        self.initrd = r.home / "initrd"
+        self.kernel = parts.build_root(r.home / "root", self.initrd, programs)
         self.machine = machine
         self.wire = guest.Wire(max(machine.nics, 1), queues, mtu)
         r.stack.callback(self.wire.close)
         self.guest = None
-
-    @staticmethod
-    def root(r):
-        initrd = r.home / "initrd"
-        kernel = parts.build_root(r.home / "root", initrd)
-        return kernel, initrd
 
     def boot(self):
         self.guest = guest.Guest(self.r.home, self.kernel, self.initrd, self.machine, self.wire)

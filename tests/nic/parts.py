@@ -168,8 +168,9 @@ class Root:
                            cwd=self.top, check=True)
 
 
-def build_root(top, out):
-    """The root of all guests: programs, drivers, setup.sh, the build's millraced and millrace."""
+def build_root(top, out, more=()):
+    """The root of all guests: programs, drivers, setup.sh, the build's millraced and millrace, and
+    more programs, in /lab/bin too."""
     directory, version = kernel()
     root = Root(top)
     for name in PROGRAMS:
@@ -181,8 +182,8 @@ def build_root(top, out):
     for name in DRIVERS:
         for path in plugins.glob(f"librte_{name}.so.*"):
             root.add(str(path))
-    root.add(str(rig.MILLRACED), "/lab/bin/millraced")
-    root.add(str(rig.MILLRACE), "/lab/bin/millrace")
+    for path in (rig.MILLRACED, rig.MILLRACE, *more):
+        root.add(str(path), f"/lab/bin/{os.path.basename(path)}")
     shutil.copytree(rig.TREE / "scripts", root.top / "lab/scripts")
     root.modules(directory, version)
     (root.top / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/bash\n"
