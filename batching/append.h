@@ -33,6 +33,9 @@ static inline struct open_block *batcher_open_block(struct batcher *batcher)
 // Everything but the common case: opens or submits a block, a reliable event, a drop.
 int batcher_append_slow(struct batcher *batcher, const struct event *event);
 
+// Copies the payload together from event->pieces.
+void copy_pieces(uint8_t *to, const struct event *event);
+
 // Copies without reading or writing a byte outside; short payloads by two overlapping moves.
 static inline void copy_payload(uint8_t *to, const uint8_t *from, uint32_t len)
 {
@@ -61,7 +64,10 @@ static inline void append_row(struct open_block *o, const struct event *event)
 {
 	uint32_t row = o->rows++;
 
-	copy_payload(o->payload + o->payload_bytes, event->payload, event->payload_len);
+	if (event->pieces == NULL)
+		copy_payload(o->payload + o->payload_bytes, event->payload, event->payload_len);
+	else
+		copy_pieces(o->payload + o->payload_bytes, event);
 	o->payload_bytes += event->payload_len;
 	o->offsets[row + 1] = (int32_t)o->payload_bytes;
 	o->received[row] = o->received_at;
@@ -78,6 +84,7 @@ static inline int batcher_append(struct batcher *batcher, const struct event *ev
 	struct open_block *o = batcher_open_block(batcher);
 
 	if (__builtin_expect(o->rows == o->rows_max || o->reliable || event->source_id != 0 ||
+				     event->pieces != NULL ||
 				     event->payload_len > o->payload_max - o->payload_bytes,
 		    0)) {
 		// Of a copy, so that the caller's event may stay in registers: written to the stack

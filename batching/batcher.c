@@ -188,6 +188,17 @@ static int no_block(struct batcher *b)
 	return -EAGAIN;
 }
 
+void copy_pieces(uint8_t *to, const struct event *event)
+{
+	uint32_t left = event->payload_len;
+
+	for (const struct event_piece *piece = event->pieces; left > 0; piece++) {
+		memcpy(to, piece->data, piece->len);
+		to += piece->len;
+		left -= piece->len;
+	}
+}
+
 int batcher_append_slow(struct batcher *b, const struct event *event)
 {
 	struct open_block *o = &b->open;

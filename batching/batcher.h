@@ -17,11 +17,17 @@
 
 struct batcher;
 
+struct event_piece {
+	const uint8_t *data;
+	uint32_t len;
+};
+
 // One event, borrowed for the call.
 struct event {
 	const uint8_t *payload;
-	uint32_t payload_len;
-	uint16_t src_port; // host order
+	const struct event_piece *pieces; // NULL; or the payload lies in these, one after another
+	uint32_t payload_len;             // of all pieces
+	uint16_t src_port;                // host order
 	uint16_t listener;
 	uint8_t src_addr[16]; // IPv4 mapped into IPv6
 	uint64_t source_id;   // these three 0 for plain events

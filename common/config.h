@@ -43,6 +43,7 @@ struct config_port {
 	uint16_t rx_queues;             // 1..64
 	uint16_t rx_descriptors;        // per queue
 	uint16_t tx_descriptors;        // per queue
+	uint16_t mtu;                   // 0: as the device is
 	unsigned address_count;
 	// Where this host answers on a port that the kernel doesn't share; with none, packets for
 	// any destination are taken and nothing is answered.

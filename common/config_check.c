@@ -138,10 +138,14 @@ static bool on_network(const struct config_address *own, const struct config_add
 }
 
 // A router is reached without a router (a link-local one by every IPv6 host).
-static void check_gateways(const struct checking *c, unsigned p)
+static void check_port(const struct checking *c, unsigned p)
 {
 	const struct config_port *port = &c->config->ports[p];
 
+	// The least that carries IPv6 (RFC 8200, 5).
+	if (port->mtu != 0 && port->mtu < 1280)
+		ERROR(c, item_line(c, "ports", p), "ports[%u].mtu: %u is less than 1280", p,
+			port->mtu);
 	for (unsigned i = 0; i < port->gateway_count; i++) {
 		const struct config_address *gateway = &port->gateways[i];
 		bool reached = IN6_IS_ADDR_LINKLOCAL(&gateway->ip), own = false;
@@ -248,7 +252,7 @@ static void check_lists(const struct checking *c)
 	check_any(c, "ports", config->port_count);
 	check_any(c, "listeners", config->listener_count);
 	for (unsigned i = 0; i < config->port_count; i++)
-		check_gateways(c, i);
+		check_port(c, i);
 	for (unsigned j = 1; j < config->port_count; j++)
 		for (unsigned i = 0; i < j; i++)
 			check_port_pair(c, i, j);

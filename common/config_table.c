@@ -93,6 +93,17 @@ static const struct config_key port_keys[] = {
 		.help = "Packets that each transmit queue holds",
 	},
 	{
+		.name = "mtu",
+		.type = TYPE_UINT,
+		FIELD(config_port, mtu),
+		.standard = "0",
+		.max = 9710,
+		.note = "; 0, or what the network carries: 1280 to 9710",
+		.unit = "bytes",
+		.help = "Longest IP packet that the device takes, set there at the start where it "
+			"can be; 0 leaves the device as it is",
+	},
+	{
 		.name = "addresses",
 		.type = TYPE_ADDRESSES,
 		FIELD(config_port, addresses),

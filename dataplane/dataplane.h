@@ -113,6 +113,7 @@ struct lcore {
 	struct dataplane *dp;
 	unsigned queue_count;
 	struct rx_queue *queues;
+	uint8_t *linear; // room for one datagram
 	unsigned partition_count;
 	struct partition *partitions[CONFIG_PARTITIONS_MAX]; // owned
 	struct steer_ring *to[CONFIG_PARTITIONS_MAX];        // by partition; NULL: own, or no rx

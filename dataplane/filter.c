@@ -198,7 +198,7 @@ static void check_allowed(struct lcore *lcore, struct packet *packets, unsigned 
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < count; i++) {
-		if (packets[i].kind != PACKET_DATAGRAM ||
+		if (!packet_is_datagram(&packets[i]) ||
 			listeners[packets[i].listener].allow_count == 0)
 			continue;
 		make_key(&keys[n], &packets[i]);
@@ -261,7 +261,7 @@ static void check_rates(struct lcore *lcore, struct packet *packets, unsigned co
 	for (unsigned i = 0; i < count; i++) {
 		uint32_t rate;
 
-		if (packets[i].kind != PACKET_DATAGRAM)
+		if (!packet_is_datagram(&packets[i]))
 			continue;
 		rate = listeners[packets[i].listener].source_rate;
 		if (rate != 0 && !within_rate(lcore->sources, &packets[i], rate, now))

@@ -206,6 +206,9 @@ static int make_lcore(struct lcore *lcore)
 	snprintf(lcore->set.labels, sizeof(lcore->set.labels), "lcore=\"%u\"", lcore->index);
 	counters_register(&lcore->set);
 	lcore->wake_fd = -1;
+	lcore->linear = malloc(UINT16_MAX);
+	if (lcore->linear == NULL)
+		return -ENOMEM;
 	err = give_queues(lcore);
 	if (err == 0)
 		err = give_partitions(lcore);
@@ -309,6 +312,7 @@ void lcores_free(struct dataplane *dp)
 		free(lcore->from);
 		free(lcore->wake);
 		free(lcore->queues);
+		free(lcore->linear);
 		if (lcore->set.defs != NULL)
 			counters_unregister(&lcore->set);
 	}

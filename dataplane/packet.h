@@ -26,6 +26,7 @@ enum checksum_state {
 
 enum packet_kind {
 	PACKET_DATAGRAM,
+	PACKET_CHAIN,       // a datagram over several mbufs; only chain_parse() says so
 	PACKET_ARP_REQUEST, // these four are for us and well-formed
 	PACKET_ND_SOLICIT,
 	PACKET_ECHO4,
@@ -47,6 +48,11 @@ struct packet {
 	uint16_t listener;                  // index into config.listeners
 	uint8_t src_addr[16], dst_addr[16]; // IPv4 mapped into IPv6
 };
+
+static inline bool packet_is_datagram(const struct packet *packet)
+{
+	return packet->kind <= PACKET_CHAIN;
+}
 
 static inline bool packet_is_inquiry(const struct packet *packet)
 {
@@ -78,6 +84,10 @@ struct host_identity {
 void packet_parse(const uint8_t *frame, uint32_t len, enum checksum_state ip,
 	enum checksum_state l4, const struct host_identity *host,
 	const struct listener_table *listeners, struct packet *ret);
+
+// Whether all that packet_parse() reads of a frame of len bytes, when it need not look at the
+// checksum of a datagram, lies in its first 'head' bytes.
+bool packet_is_readable(const uint8_t *frame, uint32_t head, uint32_t len);
 
 // Turns an inquiry (ARP request, neighbour solicitation, echo) into its answer within the same
 // buffer. 'room' is the buffer's size from frame on. Returns the frame's new length (padded to 60),

@@ -19,13 +19,8 @@
 #define likely(x) __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-#define ETHERTYPE_SERVICE 0x88a8 // 802.1ad
-#define ETHERTYPE_QINQ_OLD 0x9100
-#define VLAN_TAG 4
-#define VLAN_TAGS_MAX 2
 #define IP4_FRAGMENT_BITS 0x3fff // more fragments, and the offset
 #define IP4_ADDRESSES 8
-#define IP6_EXTENSIONS_MAX 8
 #define CHECKSUM_SHORT_MAX 96
 #define ROUTING_SEGMENTS_LEFT 3
 
@@ -38,11 +33,6 @@ static bool frame_taken(const uint8_t *frame, const struct host_identity *host)
 {
 	return likely(memcmp(frame, host->mac, sizeof(host->mac)) == 0) ||
 	       (frame[0] & GROUP_BIT) != 0 || host->promiscuous;
-}
-
-static inline bool is_tag(uint16_t type)
-{
-	return type == ETHERTYPE_VLAN || type == ETHERTYPE_SERVICE || type == ETHERTYPE_QINQ_OLD;
 }
 
 // *l3 and *type are those behind the first tag; moves both behind the last.
@@ -249,11 +239,6 @@ static bool ip6_extension_taken(uint8_t type, const uint8_t *at, uint32_t len, b
 	if (type == IPPROTO_HOPOPTS && !first)
 		return false;
 	return ip6_options_taken(at + 2, len - 2);
-}
-
-static inline bool is_extension(uint8_t type)
-{
-	return type == IPPROTO_HOPOPTS || type == IPPROTO_ROUTING || type == IPPROTO_DSTOPTS;
 }
 
 // Moves ret->l4 and l4_len, and *type, behind the extension headers.

@@ -6,7 +6,27 @@
 
 #include "dataplane/packet.h"
 
+#include <net/ethernet.h>
+#include <netinet/in.h>
+
 #define PASSED DROP_COUNT
+
+#define VLAN_TAG 4
+#define VLAN_TAGS_MAX 2
+#define IP6_EXTENSIONS_MAX 8
+
+#define ETHERTYPE_SERVICE 0x88a8 // 802.1ad
+#define ETHERTYPE_QINQ_OLD 0x9100
+
+static inline bool is_tag(uint16_t type)
+{
+	return type == ETHERTYPE_VLAN || type == ETHERTYPE_SERVICE || type == ETHERTYPE_QINQ_OLD;
+}
+
+static inline bool is_extension(uint8_t type)
+{
+	return type == IPPROTO_HOPOPTS || type == IPPROTO_ROUTING || type == IPPROTO_DSTOPTS;
+}
 
 // len: the frame's; the packet starts at ret->l3.
 enum pkt_drop parse_arp(

@@ -5,6 +5,7 @@
 #include "batching/batcher.h"
 #include "common/clock.h"
 #include "dataplane/append.h"
+#include "dataplane/chain.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/lines.h"
 #include "dataplane/wire.h"
@@ -101,6 +102,8 @@ static bool append_steered(
 	};
 
 	packet_source(s->frame + s->l3, packet.src_addr);
+	if (unlikely(s->is_chain))
+		return chain_append(lcore, partition, s->mbuf, &packet, s->received_at);
 	return pipeline_append(lcore, partition, s->frame, &packet, s->received_at);
 }
 

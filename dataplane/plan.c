@@ -68,6 +68,16 @@ static uint32_t ring_mbufs(const struct plan *plan, const struct config *config,
 	return rings * config->ring_size;
 }
 
+uint32_t plan_frame_bytes(const struct config_port *port)
+{
+	return (port->mtu != 0 ? port->mtu : 1500u) + FRAME_OVERHEAD;
+}
+
+unsigned plan_frame_mbufs(const struct config_port *port)
+{
+	return (plan_frame_bytes(port) + MBUF_DATA - 1) / MBUF_DATA;
+}
+
 static uint32_t port_mbufs(const struct plan *plan, const struct config *config, unsigned port)
 {
 	const struct config_port *p = &config->ports[port];
@@ -75,8 +85,8 @@ static uint32_t port_mbufs(const struct plan *plan, const struct config *config,
 	uint32_t n = (uint32_t)p->rx_queues * p->rx_descriptors + tx_queues * p->tx_descriptors;
 	struct device device;
 
-	n += ring_mbufs(plan, config, port);
-	n += plan->lcore_count * 2 * BURST;
+	n += ring_mbufs(plan, config, port) * plan_frame_mbufs(p);
+	n += plan->lcore_count * 2 * BURST * plan_frame_mbufs(p);
 	// On their way to the host thread and back.
 	n += plan_port_lcores(plan, port, p->rx_queues) * 2 * HOST_RING;
 	// A mempool cache holds up to one and a half times its size before it flushes.

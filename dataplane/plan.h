@@ -18,6 +18,8 @@
 #define MBUF_DATA 2048    // bytes of a frame that one mbuf holds
 #define MBUF_OVERHEAD 320 // struct rte_mbuf, private area, mempool's own header, rounded up
 
+#define FRAME_OVERHEAD 22 // Ethernet header and two VLAN tags, beside the MTU
+
 struct plan {
 	unsigned lcore_count;
 	unsigned partition_count;
@@ -40,6 +42,10 @@ int plan_tx_queue(const struct plan *plan, unsigned port, unsigned queues, unsig
 // Takes the lcores' CPUs out of those that are allowed, if that leaves any: where the threads that
 // don't poll run.
 void plan_leave_to_lcores(cpu_set_t *allowed, const struct config *config);
+
+// The longest frame that the port is to take, and how many mbufs that is.
+uint32_t plan_frame_bytes(const struct config_port *port);
+unsigned plan_frame_mbufs(const struct config_port *port);
 
 // Bytes of memory of one port's pool.
 uint64_t plan_pool_bytes(uint32_t mbufs);

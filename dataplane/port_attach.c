@@ -115,6 +115,32 @@ static void choose_features(
 							   port->driver == PORT_AF_XDP);
 }
 
+// A frame longer than an mbuf comes in several.
+static int choose_mtu(struct port *port, const struct rte_eth_dev_info *info,
+	struct rte_eth_conf *conf, char *why)
+{
+	uint16_t mtu = port->config->mtu;
+
+	if (mtu == 0)
+		return 0;
+	if (info->max_mtu != 0 && mtu > info->max_mtu) {
+		snprintf(why, PORT_WHY_MAX, "mtu is %u, the device has at most %u", mtu,
+			info->max_mtu);
+		return -ERANGE;
+	}
+	conf->rxmode.mtu = mtu;
+	if (plan_frame_mbufs(port->config) == 1)
+		return 0;
+	if ((info->rx_offload_capa & RTE_ETH_RX_OFFLOAD_SCATTER) == 0) {
+		snprintf(why, PORT_WHY_MAX,
+			"mtu is %u, and the driver can't scatter frames: %u at most", mtu,
+			MBUF_DATA - FRAME_OVERHEAD);
+		return -ENOTSUP;
+	}
+	conf->rxmode.offloads |= RTE_ETH_RX_OFFLOAD_SCATTER;
+	return 0;
+}
+
 static int configure(struct port *port, char *why)
 {
 	struct rte_eth_dev_info info;
@@ -132,6 +158,9 @@ static int configure(struct port *port, char *why)
 	if (port->tx_queues > info.max_tx_queues)
 		port->tx_queues = info.max_tx_queues;
 	choose_features(port, &info, &conf);
+	err = choose_mtu(port, &info, &conf, why);
+	if (err != 0)
+		return err;
 	err = rte_eth_dev_configure(port->id, port->rx_queues, port->tx_queues, &conf);
 	if (err != 0)
 		return err;

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/device.h"
 #include "dataplane/netdev.h"
+#include "dataplane/plan.h"
 #include "dataplane/preflight_rows.h"
 
 #include <net/if.h>
 #include <string.h>
 #include <unistd.h>
-
-#define FRAME_OVERHEAD 22 // Ethernet header and two VLAN tags
 
 static const char *link_name(const struct checks *c, char *buf, size_t len, const char *pci)
 {
@@ -98,11 +97,22 @@ static void check_kernel_address(struct checks *c, const char *name, const struc
 	check_mend(row, "ip address flush dev %s", device->name);
 }
 
-static void check_mtu(struct checks *c, const char *name, const struct device *device)
+static void check_mtu(struct checks *c, const char *name, const struct device *device,
+	const struct config_port *port)
 {
 	long long mtu = check_number(c, "/sys/class/net/%s/mtu", device->name);
 	struct check_row *row;
 
+	// Neither driver spreads a frame over several mbufs.
+	if (plan_frame_mbufs(port) > 1) {
+		row = check_add(c, CHECK_FAIL, name,
+			"mtu is %u, and by AF_XDP and AF_PACKET a frame has %u bytes at most",
+			port->mtu, MBUF_DATA);
+		check_mend(row,
+			"scripts/setup.sh bind %s, and its PCI address as 'device'   (or mtu: %u)",
+			device->name, MBUF_DATA - FRAME_OVERHEAD);
+		return;
+	}
 	if (mtu <= MBUF_DATA - FRAME_OVERHEAD)
 		return;
 	row = check_add(c, CHECK_WARN, name,
@@ -149,7 +159,7 @@ static void check_netdev(struct checks *c, const char *name, const struct device
 	check_add(c, CHECK_OK, name, "network device %s, up", device->name);
 	check_queues(c, name, device, port);
 	check_kernel_address(c, name, device);
-	check_mtu(c, name, device);
+	check_mtu(c, name, device, port);
 }
 
 // A pcap port reads a file: say early that it isn't there.

@@ -4,6 +4,7 @@
 
 #include "common/clock.h"
 #include "dataplane/append.h"
+#include "dataplane/chain.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/filter.h"
 #include "dataplane/host/neighbours.h"
@@ -68,8 +69,8 @@ static void parse_burst(const struct lcore *lcore, struct burst *b)
 		if (i + PREFETCH_AHEAD < b->count)
 			rte_prefetch0(rte_pktmbuf_mtod(b->mbufs[i + PREFETCH_AHEAD], void *));
 		if (unlikely(m->nb_segs != 1)) {
-			packet->kind = PACKET_DROP;
-			packet->drop = DROP_scattered;
+			chain_parse(b->mbufs[i], ip_state(m), l4_state(m), &b->queue->port->host,
+				&lcore->dp->listeners, packet);
 			continue;
 		}
 		packet_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, ip_state(m),
@@ -94,7 +95,11 @@ static inline void take_datagram(
 	unsigned p = partition_of(dp, b->queue, packet);
 	struct steer_ring *ring = lcore->to[p];
 
-	if (ring == NULL) {
+	if (ring == NULL && unlikely(packet->kind == PACKET_CHAIN)) {
+		b->offered++;
+		b->appended += chain_append(lcore, &dp->partitions[p], m, packet, b->now);
+		b->done[b->done_count++] = m;
+	} else if (ring == NULL) {
 		b->offered++;
 		b->appended += pipeline_append(lcore, &dp->partitions[p],
 			rte_pktmbuf_mtod(m, const uint8_t *), packet, b->now);
@@ -112,6 +117,7 @@ static inline void take_datagram(
 			.payload_len = packet->payload_len,
 			.src_port = packet->src_port,
 			.listener = packet->listener,
+			.is_chain = packet->kind == PACKET_CHAIN,
 		};
 	}
 }
@@ -178,7 +184,7 @@ static void take_burst(struct lcore *lcore, struct burst *b)
 		struct rte_mbuf *m = b->mbufs[i];
 		const struct packet *packet = &b->packets[i];
 
-		if (likely(packet->kind == PACKET_DATAGRAM)) {
+		if (likely(packet_is_datagram(packet))) {
 			take_datagram(lcore, b, m, packet);
 		} else if (packet_is_inquiry(packet)) {
 			answer(lcore, b, m, packet);

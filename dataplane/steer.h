@@ -21,6 +21,7 @@ struct steered {
 	uint16_t pool_of;     // index of the port to whose pool the mbuf goes back; NO_POOL: ask it
 	uint16_t l3, payload, payload_len;
 	uint16_t src_port, listener; // as in struct packet
+	uint16_t is_chain;           // the payload goes on in mbuf->next
 };
 
 #define NO_POOL UINT16_MAX

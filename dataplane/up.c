@@ -21,6 +21,7 @@ enum { CLASS_PROTOCOL, CLASS_KERNEL };
 static bool is_for_kernel(enum pkt_drop drop)
 {
 	switch (drop) {
+	case DROP_scattered: // and no datagram: an echo of a jumbo frame, say
 	case DROP_eth_other_type:
 	case DROP_arp_other:
 	case DROP_ip_other_host:

@@ -86,10 +86,18 @@ static int make_port(struct host *host, struct port *port)
 	return hp->down != NULL ? open_tap(hp) : -ENOMEM;
 }
 
+// The kernel's frames are read into one mbuf, so the longest must fit.
 static int make_pool(struct host *host)
 {
-	host->pool = rte_pktmbuf_pool_create(
-		"host", 2 * HOST_RING, 0, 0, RTE_PKTMBUF_HEADROOM + MBUF_DATA, SOCKET_ID_ANY);
+	uint32_t most = MBUF_DATA;
+
+	for (unsigned i = 0; i < host->port_count; i++) {
+		uint32_t frame = plan_frame_bytes(host->ports[i].port->config);
+
+		most = frame > most ? frame : most;
+	}
+	host->pool = rte_pktmbuf_pool_create("host", 2 * HOST_RING, 0, 0,
+		(uint16_t)(RTE_PKTMBUF_HEADROOM + most), SOCKET_ID_ANY);
 	return host->pool != NULL ? 0 : -ENOMEM;
 }
 

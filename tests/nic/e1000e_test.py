@@ -119,6 +119,25 @@ def vlan_tags_are_taken_off_and_put_on_by_the_device(lab_):
     wait_until(lambda: lab_.drops()["events"]["durable"] == before + 1, "it was durable", 3 * SLOW)
 
 
+def jumbo_frames_come_in_several_mbufs(lab_, pci):
+    first = lab_.verify()[0]["rows"]
+    lab_.wire.sh("ip", "link", "set", "tap0", "mtu", 9000)
+    lab_.configure([(pci, ["exception: mill0", "mtu: 9000"])])
+    lab_.start()
+    expect_equal(lab_.api("ports")[0]["mtu_bytes"], 9000, "MTU of the port")
+    wait_until(lambda: lab_.api("ports")[0]["link_up"], "the link was up", 3 * SLOW)
+    lab_.ping(GUEST4)
+    arrived = lab_.send("--count", 2000, "--rate", 1000, "--size", "1400-8900")
+    rest = lab_.at_rest(arrived)
+    expect_equal(rest["events"]["durable"], arrived, f"durable events ({rest})")
+    # What is no datagram is the kernel's, both ways.
+    lab_.wire.sh("ping", "-c", 3, "-i", "0.2", "-W", 5, "-s", 8500, "-M", "do", GUEST4)
+    said = lab_.guest.run(f"millrace --socket {lab.SOCKET} log cat --from {first} {lab.DATA}/0 | "
+                          "cut -c9-18 | sort | uniq | wc -l", 60)
+    expect_equal(int(said), arrived, "different events in the log")
+    lab_.stop()
+
+
 def an_ordinary_user_can_run_it(lab_, pci):
     """As docs/nic.md says: the vfio group given away, locked memory, no capability left."""
     g = lab_.guest
@@ -162,6 +181,7 @@ def a_nic_behind_an_iommu_and_back(r):
     step(the_kernel_goes_on_by_the_exception_device, lab_)
     step(vlan_tags_are_taken_off_and_put_on_by_the_device, lab_)
     step(the_link_goes_down_and_comes_back, lab_)
+    step(jumbo_frames_come_in_several_mbufs, lab_, pci)
     step(an_ordinary_user_can_run_it, lab_, pci)
     step(restore_gives_it_back, lab_, pci, before)
 

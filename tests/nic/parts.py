@@ -28,7 +28,7 @@ MODULES = ["vfio-pci", "vfio_iommu_type1", "uio_pci_generic", "e1000e", "igb", "
 PROGRAMS = """bash awk base64 basename cat chmod chown cut date dd dirname env grep head hostname id
     ip kmod ln ls mkdir mkfs.ext4 mktemp mount mv nproc pgrep ping pkill prlimit ps readlink rm rmdir
     sed seq setpriv setsid sleep sort stat sync sysctl tail taskset touch tr truncate umount uname
-    wc""".split()
+    uniq wc""".split()
 KMOD_NAMES = ["modprobe", "insmod", "rmmod", "lsmod", "depmod", "modinfo"]
 
 # Of DPDK's drivers only those that a guest has devices for: under emulation each costs its loading.

@@ -227,6 +227,8 @@ static void gateways_and_exception_devices_are_checked(void **state)
 		{"exception: much-too-long-name", "is longer than 15 bytes"},
 		{"exception: a b", "may hold letters"},
 		{"exception_rate: 0", "is out of range"},
+		{"mtu: 1279", "ports[0].mtu: 1279 is less than 1280"},
+		{"mtu: 9711", "is out of range"},
 	};
 
 	(void)state;

@@ -18,7 +18,7 @@ struct batcher {
 	bool attached, finished;
 	int64_t time;
 	struct event last;
-	uint8_t last_payload[2048];
+	uint8_t last_payload[65536];
 	uint32_t lens[FAKE_EVENTS_MAX];
 	uint16_t src_ports[FAKE_EVENTS_MAX];
 };
@@ -34,6 +34,14 @@ void batcher_set_time(struct batcher *b, int64_t real_ns)
 	b->time = real_ns;
 }
 
+void copy_pieces(uint8_t *to, const struct event *event)
+{
+	uint32_t done = 0;
+
+	for (unsigned i = 0; done < event->payload_len; done += event->pieces[i++].len)
+		memcpy(to + done, event->pieces[i].data, event->pieces[i].len);
+}
+
 int batcher_append_slow(struct batcher *b, const struct event *event)
 {
 	if (b->refuse > 0) {
@@ -41,7 +49,10 @@ int batcher_append_slow(struct batcher *b, const struct event *event)
 		return -EAGAIN;
 	}
 	b->last = *event;
-	memcpy(b->last_payload, event->payload, event->payload_len);
+	if (event->pieces == NULL)
+		memcpy(b->last_payload, event->payload, event->payload_len);
+	else
+		copy_pieces(b->last_payload, event);
 	b->lens[b->count % FAKE_EVENTS_MAX] = event->payload_len;
 	b->src_ports[b->count % FAKE_EVENTS_MAX] = event->src_port;
 	b->count++;

@@ -180,18 +180,6 @@ static void what_the_device_says_of_checksums_is_believed(void **state)
 	assert_int_equal(batchers[0].count + batchers[1].count, 1);
 }
 
-static void a_frame_over_several_mbufs_is_dropped_whole(void **state)
-{
-	struct rte_mbuf *m = datagram(one_flow, "head");
-
-	(void)state;
-	assert_int_equal(rte_pktmbuf_chain(m, datagram(one_flow, "tail")), 0);
-	send_to_port(m);
-	poll_all();
-	assert_int_equal(drops(0, DROP_scattered), 1);
-	assert_balanced();
-}
-
 static void while_every_block_is_in_flight_nothing_taken_is_lost(void **state)
 {
 	(void)state;
@@ -326,7 +314,6 @@ int main(void)
 		TEST(a_lcore_without_a_queue_has_nothing_to_receive, set_up_pipeline),
 		TEST(a_bad_checksum_is_a_named_drop, set_up),
 		TEST(what_the_device_says_of_checksums_is_believed, set_up),
-		TEST(a_frame_over_several_mbufs_is_dropped_whole, set_up),
 		TEST(while_every_block_is_in_flight_nothing_taken_is_lost, set_up_single),
 		TEST(an_inquiry_is_answered_on_the_lcores_tx_queue, set_up_addressed),
 		TEST(where_the_kernel_answers_we_do_not, set_up_addressed),
