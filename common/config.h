@@ -94,10 +94,12 @@ struct config {
 	unsigned rx_lcores; // pipeline: how many of the cpus only receive
 	unsigned cpu_count; // one lcore on each
 	uint16_t cpus[CONFIG_CPUS_MAX];
-	bool hugepages;         // false: --no-huge
-	uint32_t mbufs;         // per port's pool; 0: as many as the port needs
-	uint32_t ring_size;     // mbufs per (rx lcore, partition), power of two
-	uint64_t idle_sleep_ns; // longest sleep of an idle lcore; 0: never sleeps
+	bool hugepages;               // false: --no-huge
+	uint32_t mbufs;               // per port's pool; 0: as many as the port needs
+	uint32_t ring_size;           // mbufs per (rx lcore, partition), power of two
+	uint64_t idle_sleep_ns;       // longest sleep of an idle lcore; 0: never sleeps
+	uint32_t fragment_flows;      // datagrams put together at a time, by each lcore; 0: none
+	uint64_t fragment_timeout_ns; // from a datagram's first fragment
 	unsigned port_count;
 	struct config_port ports[CONFIG_PORTS_MAX];
 	unsigned listener_count;

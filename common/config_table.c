@@ -46,6 +46,29 @@ static const struct config_key memory_keys[] = {
 	{.name = NULL},
 };
 
+static const struct config_key fragment_keys[] = {
+	{
+		.name = "flows",
+		.type = TYPE_UINT,
+		FIELD(config, fragment_flows),
+		.standard = "256",
+		.max = 65536,
+		.unit = "datagrams",
+		.help = "Fragmented datagrams that each receiving lcore puts together at a time, "
+			"of 8 fragments at most; 0 drops fragments",
+	},
+	{
+		.name = "timeout",
+		.type = TYPE_DURATION,
+		FIELD(config, fragment_timeout_ns),
+		.standard = "1s",
+		.min = MS,
+		.max = 60 * SECOND,
+		.help = "A datagram is given up so long after its first fragment",
+	},
+	{.name = NULL},
+};
+
 static const struct config_key port_keys[] = {
 	{
 		.name = "name",
@@ -438,6 +461,12 @@ const struct config_key config_keys[] = {
 		.type = TYPE_SECTION,
 		.children = memory_keys,
 		.help = "Memory of the dataplane",
+	},
+	{
+		.name = "fragments",
+		.type = TYPE_SECTION,
+		.children = fragment_keys,
+		.help = "IP fragments; the kernel puts IPv4's together before AF_PACKET sees them",
 	},
 	{
 		.name = "ports",

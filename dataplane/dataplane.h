@@ -23,6 +23,7 @@
 
 struct batcher;
 struct filter;
+struct fragments;
 struct event;
 struct host;
 struct pollfd;
@@ -61,6 +62,9 @@ struct rx_queue {
 	X(unsent_down, TOTAL, NONE, "the same that found the tx queue full") \
 	X(steered, TOTAL, NONE, "datagrams passed on to another lcore") \
 	X(held_packets, GAUGE, PKT_FLIGHT, "packets of the burst in hand") \
+	X(held_fragments, GAUGE, PKT_FLIGHT, "fragments that wait for the others") \
+	X(joined_fragments, TOTAL, PKT_TAKEN, \
+		"fragments that became part of another packet: all but one of each datagram") \
 	X(busy_cycles, TOTAL, NONE, "TSC cycles of rounds that found work") \
 	X(idle_cycles, TOTAL, NONE, "TSC cycles of rounds that found none, sleep included") \
 	X(rx_cycles, TOTAL, NONE, "TSC cycles of the driver: polls that brought packets") \
@@ -121,7 +125,8 @@ struct lcore {
 	struct steer_ring **from; // rings that end here
 	unsigned wake_count;      // the sockets that feed it; 0: it can't be woken, only sleep
 	struct pollfd *wake;
-	int wake_fd; // eventfd among them, by which the host thread wakes it; or -1
+	int wake_fd;                 // eventfd among them, by which the host thread wakes it; or -1
+	struct fragments *fragments; // NULL: none are put together
 	struct source_table *sources; // who sent how much; NULL: no listener asks
 	struct rte_ring *up;          // packets to the host thread; NULL: polls no queue
 	struct rte_ring *back; // the same mbufs, to be freed here: only lcores touch the pools

@@ -4,6 +4,7 @@
 #include "batching/batcher.h"
 #include "common/clock.h"
 #include "dataplane/dataplane.h"
+#include "dataplane/fragments.h"
 
 #include <rte_pause.h>
 
@@ -170,6 +171,8 @@ static uint64_t round_once(struct lcore *lcore, uint64_t begin, bool receive)
 	packets = receive ? rx_poll(lcore) : 0;
 	packets += pipeline_drain(lcore);
 	down_poll(lcore);
+	if (lcore->fragments != NULL)
+		fragments_expire(lcore, begin);
 	idle = !batchers_poll(lcore, clock_ticks()) && packets == 0;
 	adapt(lcore, packets);
 	if (idle)

@@ -5,6 +5,7 @@
 #include "dataplane/dataplane.h"
 #include "dataplane/eal.h"
 #include "dataplane/filter.h"
+#include "dataplane/fragments.h"
 #include "dataplane/host/host.h"
 
 #include <rte_launch.h>
@@ -214,6 +215,8 @@ static int make_lcore(struct lcore *lcore)
 		err = give_partitions(lcore);
 	if (err == 0 && lcore->queue_count > 0)
 		err = filter_give_lcore(lcore);
+	if (err == 0 && lcore->queue_count > 0)
+		err = fragments_give_lcore(lcore);
 	if (err == 0 && lcore->dp->host != NULL)
 		err = host_give_lcore(lcore->dp->host, lcore);
 	return err;
@@ -306,6 +309,7 @@ void lcores_free(struct dataplane *dp)
 			free_ring(lcore->to[p]);
 		if (lcore->wake_fd >= 0)
 			close(lcore->wake_fd);
+		fragments_free(lcore);
 		free(lcore->sources);
 		rte_ring_free(lcore->up);
 		rte_ring_free(lcore->back);

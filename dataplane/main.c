@@ -6,6 +6,7 @@
 #include "common/logmsg.h"
 #include "dataplane/eal.h"
 #include "dataplane/filter.h"
+#include "dataplane/fragments.h"
 #include "dataplane/host/host.h"
 #include "dataplane/preflight.h"
 #include "dataplane/receiver.h"
@@ -231,6 +232,8 @@ static int stop(struct receiver *r)
 	atomic_store(&r->dp.stop, true);
 	if (r->dp.lcore_count > 0)
 		err = lcores_join(&r->dp);
+	for (unsigned l = 0; l < r->dp.lcore_count; l++)
+		fragments_free(&r->dp.lcores[l]);
 	host_stop(r->dp.host);
 	control_print_durable(r);
 	if (r->http != NULL)

@@ -33,6 +33,7 @@ enum packet_kind {
 	PACKET_ECHO6,
 	PACKET_NEIGHBOUR,   // ARP or neighbour advertisement with news of src_addr
 	PACKET_GROUP_QUERY, // of IGMP or MLD
+	PACKET_HELD,        // a fragment that waits for the others
 	PACKET_DROP,
 };
 

@@ -87,6 +87,8 @@ static uint32_t port_mbufs(const struct plan *plan, const struct config *config,
 
 	n += ring_mbufs(plan, config, port) * plan_frame_mbufs(p);
 	n += plan->lcore_count * 2 * BURST * plan_frame_mbufs(p);
+	// Fragments that wait for others: as many as the tables can hold.
+	n += plan_port_lcores(plan, port, p->rx_queues) * config->fragment_flows * PLAN_FRAGMENTS;
 	// On their way to the host thread and back.
 	n += plan_port_lcores(plan, port, p->rx_queues) * 2 * HOST_RING;
 	// A mempool cache holds up to one and a half times its size before it flushes.

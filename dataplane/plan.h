@@ -18,6 +18,7 @@
 #define MBUF_DATA 2048    // bytes of a frame that one mbuf holds
 #define MBUF_OVERHEAD 320 // struct rte_mbuf, private area, mempool's own header, rounded up
 
+#define PLAN_FRAGMENTS 8  // of a datagram: RTE_LIBRTE_IP_FRAG_MAX_FRAG
 #define FRAME_OVERHEAD 22 // Ethernet header and two VLAN tags, beside the MTU
 
 struct plan {

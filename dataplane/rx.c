@@ -7,6 +7,7 @@
 #include "dataplane/chain.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/filter.h"
+#include "dataplane/fragments.h"
 #include "dataplane/host/neighbours.h"
 #include "dataplane/steer.h"
 
@@ -60,7 +61,21 @@ static enum checksum_state l4_state(const struct rte_mbuf *m)
 	}
 }
 
-static void parse_burst(const struct lcore *lcore, struct burst *b)
+// What the device says of checksums is about the fragment, not the datagram.
+static void join_fragment(struct lcore *lcore, struct burst *b, unsigned i)
+{
+	struct rte_mbuf *whole = fragments_take(lcore, b->mbufs[i], &b->packets[i]);
+
+	if (whole == NULL) {
+		b->packets[i].kind = PACKET_HELD;
+		return;
+	}
+	b->mbufs[i] = whole;
+	chain_parse(whole, CHECKSUM_GOOD, CHECKSUM_UNKNOWN, &b->queue->port->host,
+		&lcore->dp->listeners, &b->packets[i]);
+}
+
+static void parse_burst(struct lcore *lcore, struct burst *b)
 {
 	for (unsigned i = 0; i < b->count; i++) {
 		const struct rte_mbuf *m = b->mbufs[i];
@@ -75,6 +90,8 @@ static void parse_burst(const struct lcore *lcore, struct burst *b)
 		}
 		packet_parse(rte_pktmbuf_mtod(m, const uint8_t *), m->data_len, ip_state(m),
 			l4_state(m), &b->queue->port->host, &lcore->dp->listeners, packet);
+		if (unlikely(packet_is_fragment(packet)) && lcore->fragments != NULL)
+			join_fragment(lcore, b, i);
 	}
 }
 
@@ -188,7 +205,7 @@ static void take_burst(struct lcore *lcore, struct burst *b)
 			take_datagram(lcore, b, m, packet);
 		} else if (packet_is_inquiry(packet)) {
 			answer(lcore, b, m, packet);
-		} else {
+		} else if (packet->kind != PACKET_HELD) {
 			pass_up(lcore, b, m, packet);
 		}
 	}

@@ -241,6 +241,9 @@ static void each_name_that_parsing_can_give_is_reached(void **state)
 	bool seen[DROP_COUNT] = {
 		// Of the loop around the parser.
 		[DROP_scattered] = true,
+		[DROP_frag_bad] = true,
+		[DROP_frag_full] = true,
+		[DROP_frag_timeout] = true,
 		[DROP_source_denied] = true,
 		[DROP_source_rate] = true,
 		[DROP_host_rate] = true,
