@@ -30,11 +30,12 @@ static inline struct open_block *batcher_open_block(struct batcher *batcher)
 	return (struct open_block *)batcher;
 }
 
-// Everything but the common case: opens or submits a block, a reliable event, a drop.
-int batcher_append_slow(struct batcher *batcher, const struct event *event);
+// Everything but the common case: opens or submits a block, a reliable event, a drop; and a payload
+// of event->payload_len bytes in pieces instead of at event->payload, where 'pieces' isn't NULL.
+int batcher_append_slow(
+	struct batcher *batcher, const struct event *event, const struct event_piece *pieces);
 
-// Copies the payload together from event->pieces.
-void copy_pieces(uint8_t *to, const struct event *event);
+void copy_pieces(uint8_t *to, const struct event_piece *pieces, uint32_t len);
 
 // Copies without reading or writing a byte outside; short payloads by two overlapping moves.
 static inline void copy_payload(uint8_t *to, const uint8_t *from, uint32_t len)
@@ -60,14 +61,11 @@ static inline void copy_payload(uint8_t *to, const uint8_t *from, uint32_t len)
 	memcpy(to + len - 16, from + len - 16, 16);
 }
 
-static inline void append_row(struct open_block *o, const struct event *event)
+// All but the payload itself.
+static inline void append_columns(struct open_block *o, const struct event *event)
 {
 	uint32_t row = o->rows++;
 
-	if (event->pieces == NULL)
-		copy_payload(o->payload + o->payload_bytes, event->payload, event->payload_len);
-	else
-		copy_pieces(o->payload + o->payload_bytes, event);
 	o->payload_bytes += event->payload_len;
 	o->offsets[row + 1] = (int32_t)o->payload_bytes;
 	o->received[row] = o->received_at;
@@ -77,6 +75,12 @@ static inline void append_row(struct open_block *o, const struct event *event)
 	o->events_in++;
 }
 
+static inline void append_row(struct open_block *o, const struct event *event)
+{
+	copy_payload(o->payload + o->payload_bytes, event->payload, event->payload_len);
+	append_columns(o, event);
+}
+
 // Appends one event. 0: it is in the open block, or was dropped under a counter of its own (log
 // full, partition failed, too large). -EAGAIN: every block is in flight; poll and offer it again.
 static inline int batcher_append(struct batcher *batcher, const struct event *event)
@@ -84,14 +88,13 @@ static inline int batcher_append(struct batcher *batcher, const struct event *ev
 	struct open_block *o = batcher_open_block(batcher);
 
 	if (__builtin_expect(o->rows == o->rows_max || o->reliable || event->source_id != 0 ||
-				     event->pieces != NULL ||
 				     event->payload_len > o->payload_max - o->payload_bytes,
 		    0)) {
 		// Of a copy, so that the caller's event may stay in registers: written to the stack
 		// and read back at once it would cost more than the append.
 		struct event copy = *event;
 
-		return batcher_append_slow(batcher, &copy);
+		return batcher_append_slow(batcher, &copy, NULL);
 	}
 	append_row(o, event);
 

@@ -188,18 +188,17 @@ static int no_block(struct batcher *b)
 	return -EAGAIN;
 }
 
-void copy_pieces(uint8_t *to, const struct event *event)
+void copy_pieces(uint8_t *to, const struct event_piece *pieces, uint32_t len)
 {
-	uint32_t left = event->payload_len;
-
-	for (const struct event_piece *piece = event->pieces; left > 0; piece++) {
-		memcpy(to, piece->data, piece->len);
-		to += piece->len;
-		left -= piece->len;
+	for (; len > 0; pieces++) {
+		memcpy(to, pieces->data, pieces->len);
+		to += pieces->len;
+		len -= pieces->len;
 	}
 }
 
-int batcher_append_slow(struct batcher *b, const struct event *event)
+int batcher_append_slow(
+	struct batcher *b, const struct event *event, const struct event_piece *pieces)
 {
 	struct open_block *o = &b->open;
 	bool fits =
@@ -219,7 +218,11 @@ int batcher_append_slow(struct batcher *b, const struct event *event)
 	}
 	if (event->source_id || o->reliable)
 		block_append_source(o, event);
-	append_row(o, event);
+	if (pieces != NULL)
+		copy_pieces(o->payload + o->payload_bytes, pieces, event->payload_len);
+	else
+		copy_payload(o->payload + o->payload_bytes, event->payload, event->payload_len);
+	append_columns(o, event);
 
 	return 0;
 }

@@ -17,6 +17,7 @@
 
 struct batcher;
 
+// A part of a payload that doesn't lie in one piece.
 struct event_piece {
 	const uint8_t *data;
 	uint32_t len;
@@ -25,9 +26,8 @@ struct event_piece {
 // One event, borrowed for the call.
 struct event {
 	const uint8_t *payload;
-	const struct event_piece *pieces; // NULL; or the payload lies in these, one after another
-	uint32_t payload_len;             // of all pieces
-	uint16_t src_port;                // host order
+	uint32_t payload_len;
+	uint16_t src_port; // host order
 	uint16_t listener;
 	uint8_t src_addr[16]; // IPv4 mapped into IPv6
 	uint64_t source_id;   // these three 0 for plain events

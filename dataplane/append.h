@@ -47,7 +47,7 @@ static inline void append_event(
 	if (__builtin_expect(batcher_append(partition->batcher, event) == -EAGAIN, 0)) {
 		struct event copy = *event; // see batcher_append()
 
-		pipeline_wait(lcore, partition, &copy);
+		pipeline_wait(lcore, partition, &copy, NULL);
 	}
 }
 

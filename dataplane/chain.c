@@ -142,14 +142,14 @@ bool chain_append(struct lcore *lcore, struct partition *partition, const struct
 
 	payload_pieces(m, packet, pieces);
 	set_time(partition, received_at);
-	event.pieces = pieces;
 	event.payload_len = packet->payload_len;
 	if (lcore->dp->config->listeners[packet->listener].split == SPLIT_DATAGRAM) {
-		append_event(lcore, partition, &event);
+		if (batcher_append_slow(partition->batcher, &event, pieces) == -EAGAIN)
+			pipeline_wait(lcore, partition, &event, pieces);
 		return true;
 	}
 	// A line may lie across two mbufs, so this is the one payload that is copied twice.
-	copy_pieces(lcore->linear, &event);
+	copy_pieces(lcore->linear, pieces, event.payload_len);
 	copy.payload = 0;
 	return pipeline_append_lines(lcore, partition, lcore->linear, &copy);
 }

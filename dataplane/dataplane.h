@@ -25,6 +25,7 @@ struct batcher;
 struct filter;
 struct fragments;
 struct event;
+struct event_piece;
 struct host;
 struct pollfd;
 struct rte_mbuf;
@@ -198,7 +199,8 @@ void down_poll(struct lcore *lcore);
 unsigned pipeline_drain(struct lcore *lcore);
 bool pipeline_empty(const struct lcore *lcore);
 // Offers an event again and again until there is a block for it.
-void pipeline_wait(struct lcore *lcore, struct partition *partition, const struct event *event);
+void pipeline_wait(struct lcore *lcore, struct partition *partition, const struct event *event,
+	const struct event_piece *pieces);
 // Appends each line of a datagram. False when there was none.
 bool pipeline_append_lines(struct lcore *lcore, struct partition *partition, const uint8_t *frame,
 	const struct packet *packet);

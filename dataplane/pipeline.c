@@ -29,7 +29,8 @@ bool batchers_poll(struct lcore *lcore, uint64_t ticks)
 
 // Every block is in flight: the disk is slower than the wire. What was taken stays in hand; the
 // device's queue fills and drops, which is counted where it happens.
-void pipeline_wait(struct lcore *lcore, struct partition *partition, const struct event *event)
+void pipeline_wait(struct lcore *lcore, struct partition *partition, const struct event *event,
+	const struct event_piece *pieces)
 {
 	uint64_t begin = clock_ticks(), now = begin;
 
@@ -37,7 +38,7 @@ void pipeline_wait(struct lcore *lcore, struct partition *partition, const struc
 		batchers_poll(lcore, now);
 		lcore_yield_if_due(lcore, now);
 		now = clock_ticks();
-	} while (batcher_append(partition->batcher, event) == -EAGAIN);
+	} while (batcher_append_slow(partition->batcher, event, pieces) == -EAGAIN);
 	counter_add(&lcore->values[LCORE_wait_cycles], now - begin);
 }
 

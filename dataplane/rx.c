@@ -105,6 +105,24 @@ static inline unsigned partition_of(
 	return steer_partition(steer_hash(packet), dp->partition_count);
 }
 
+static void stage(
+	struct burst *b, struct steer_ring *ring, struct rte_mbuf *m, const struct packet *packet)
+{
+	ring->staged[ring->staged_count++] = (struct steered){
+		.mbuf = m,
+		.frame = rte_pktmbuf_mtod(m, const uint8_t *),
+		.received_at = b->now,
+		.pool_of = b->queue->one_pool && pipeline_plain(m) ? (uint16_t)b->queue->port->index
+								   : NO_POOL,
+		.l3 = packet->l3,
+		.payload = packet->payload,
+		.payload_len = packet->payload_len,
+		.src_port = packet->src_port,
+		.listener = packet->listener,
+		.is_chain = packet->kind == PACKET_CHAIN,
+	};
+}
+
 static inline void take_datagram(
 	struct lcore *lcore, struct burst *b, struct rte_mbuf *m, const struct packet *packet)
 {
@@ -112,31 +130,30 @@ static inline void take_datagram(
 	unsigned p = partition_of(dp, b->queue, packet);
 	struct steer_ring *ring = lcore->to[p];
 
-	if (ring == NULL && unlikely(packet->kind == PACKET_CHAIN)) {
-		b->offered++;
-		b->appended += chain_append(lcore, &dp->partitions[p], m, packet, b->now);
-		b->done[b->done_count++] = m;
-	} else if (ring == NULL) {
-		b->offered++;
-		b->appended += pipeline_append(lcore, &dp->partitions[p],
-			rte_pktmbuf_mtod(m, const uint8_t *), packet, b->now);
-		b->done[b->done_count++] = m;
-	} else {
-		ring->staged[ring->staged_count++] = (struct steered){
-			.mbuf = m,
-			.frame = rte_pktmbuf_mtod(m, const uint8_t *),
-			.received_at = b->now,
-			.pool_of = b->queue->one_pool && pipeline_plain(m)
-					   ? (uint16_t)b->queue->port->index
-					   : NO_POOL,
-			.l3 = packet->l3,
-			.payload = packet->payload,
-			.payload_len = packet->payload_len,
-			.src_port = packet->src_port,
-			.listener = packet->listener,
-			.is_chain = packet->kind == PACKET_CHAIN,
-		};
+	if (ring != NULL) {
+		stage(b, ring, m, packet);
+		return;
 	}
+	b->offered++;
+	b->appended += pipeline_append(
+		lcore, &dp->partitions[p], rte_pktmbuf_mtod(m, const uint8_t *), packet, b->now);
+	b->done[b->done_count++] = m;
+}
+
+// The same over several mbufs.
+static void take_chain(
+	struct lcore *lcore, struct burst *b, struct rte_mbuf *m, const struct packet *packet)
+{
+	struct dataplane *dp = lcore->dp;
+	unsigned p = partition_of(dp, b->queue, packet);
+
+	if (lcore->to[p] != NULL) {
+		stage(b, lcore->to[p], m, packet);
+		return;
+	}
+	b->offered++;
+	b->appended += chain_append(lcore, &dp->partitions[p], m, packet, b->now);
+	b->done[b->done_count++] = m;
 }
 
 // Not a datagram, and nothing to answer here: the host thread's, or dropped.
@@ -201,8 +218,10 @@ static void take_burst(struct lcore *lcore, struct burst *b)
 		struct rte_mbuf *m = b->mbufs[i];
 		const struct packet *packet = &b->packets[i];
 
-		if (likely(packet_is_datagram(packet))) {
+		if (likely(packet->kind == PACKET_DATAGRAM)) {
 			take_datagram(lcore, b, m, packet);
+		} else if (packet->kind == PACKET_CHAIN) {
+			take_chain(lcore, b, m, packet);
 		} else if (packet_is_inquiry(packet)) {
 			answer(lcore, b, m, packet);
 		} else if (packet->kind != PACKET_HELD) {

@@ -34,25 +34,24 @@ void batcher_set_time(struct batcher *b, int64_t real_ns)
 	b->time = real_ns;
 }
 
-void copy_pieces(uint8_t *to, const struct event *event)
+void copy_pieces(uint8_t *to, const struct event_piece *pieces, uint32_t len)
 {
-	uint32_t done = 0;
-
-	for (unsigned i = 0; done < event->payload_len; done += event->pieces[i++].len)
-		memcpy(to + done, event->pieces[i].data, event->pieces[i].len);
+	for (; len > 0; len -= pieces++->len, to += pieces[-1].len)
+		memcpy(to, pieces->data, pieces->len);
 }
 
-int batcher_append_slow(struct batcher *b, const struct event *event)
+int batcher_append_slow(
+	struct batcher *b, const struct event *event, const struct event_piece *pieces)
 {
 	if (b->refuse > 0) {
 		b->refuse--;
 		return -EAGAIN;
 	}
 	b->last = *event;
-	if (event->pieces == NULL)
+	if (pieces == NULL)
 		memcpy(b->last_payload, event->payload, event->payload_len);
 	else
-		copy_pieces(b->last_payload, event);
+		copy_pieces(b->last_payload, pieces, event->payload_len);
 	b->lens[b->count % FAKE_EVENTS_MAX] = event->payload_len;
 	b->src_ports[b->count % FAKE_EVENTS_MAX] = event->src_port;
 	b->count++;
