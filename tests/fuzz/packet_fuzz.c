@@ -77,6 +77,25 @@ static void check_answer(const uint8_t *frame, uint32_t len, const struct packet
 	free(buffer);
 }
 
+// What is said to be readable in the first mbuf of a chain must be: nothing lies behind it here.
+static void check_readable(const uint8_t *frame, uint32_t len, const struct host_identity *host)
+{
+	static const uint32_t heads[] = {14, 20, 42, 54, 62, 70, 128, 256};
+
+	for (unsigned i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
+		struct packet packet;
+		uint8_t *head;
+
+		if (heads[i] >= len || !packet_is_readable(frame, heads[i], len))
+			continue;
+		head = malloc(heads[i]);
+		expect(head != NULL);
+		memcpy(head, frame, heads[i]);
+		packet_parse(head, len, CHECKSUM_UNKNOWN, CHECKSUM_GOOD, host, &table, &packet);
+		free(head);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct host_identity host;
@@ -90,6 +109,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		host.promiscuous = true;
 		host.address_count = 0;
 	}
+	check_readable(data + 1, (uint32_t)size - 1, &host);
 	packet_parse(data + 1, (uint32_t)size - 1, data[0] & STATE_MASK,
 		data[0] >> L4_SHIFT & STATE_MASK, &host, &table, &packet);
 	if (packet.kind == PACKET_DATAGRAM)

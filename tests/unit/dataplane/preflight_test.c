@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "dataplane/preflight_rows.h"
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -118,6 +119,34 @@ static void too_few_hugepages_fail_with_the_command_that_reserves_them(void **st
 	assert_int_equal(
 		sscanf(row("hugepages node 0")->mend, "scripts/setup.sh hugepages %lu", &pages), 1);
 	assert_true(pages > 7);
+}
+
+// The lcore's memory is on node 0, the threads that don't poll are on node 1.
+static void the_node_of_the_main_lcore_needs_pages_too(void **state)
+{
+	static const char node1[] = "/sys/devices/system/node/node1/hugepages/hugepages-2048kB/";
+	cpu_set_t allowed;
+	char path[128];
+
+	(void)state;
+	CPU_ZERO(&allowed);
+	assert_int_equal(sched_getaffinity(0, sizeof(allowed), &allowed), 0);
+	config.cpus[0] = CPU_SETSIZE - 1; // none of this machine's, so that all of those are main's
+	put_hugepages("512\n", "512\n");
+	for (unsigned cpu = 0; cpu < CPU_SETSIZE; cpu++) {
+		if (!CPU_ISSET(cpu, &allowed))
+			continue;
+		snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/node1", cpu);
+		put(path, "");
+	}
+	snprintf(path, sizeof(path), "%sfree_hugepages", node1);
+	put(path, "0\n");
+	snprintf(path, sizeof(path), "%snr_hugepages", node1);
+	put(path, "0\n");
+	check_memory(&checks);
+	assert_int_equal(row("hugepages node 0")->result, CHECK_OK);
+	assert_int_equal(row("hugepages node 1")->result, CHECK_FAIL);
+	assert_non_null(strstr(row("hugepages node 1")->mend, "hugepages 4 --node 1"));
 }
 
 static void without_hugepages_wanted_none_are_looked_for(void **state)
@@ -301,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(enough_hugepages_are_ok),
 		TEST(too_few_hugepages_fail_with_the_command_that_reserves_them),
+		TEST(the_node_of_the_main_lcore_needs_pages_too),
 		TEST(without_hugepages_wanted_none_are_looked_for),
 		TEST(too_small_a_pool_is_warned_of),
 		TEST(a_device_that_is_not_there_fails),
