@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #define WAYS 8u
+#define FLOWS_A_BUCKET 4u // half full at most: a datagram has two buckets to choose from
 #define PREFETCH 3
 #define MORE_FRAGMENTS 0x2000
 #define OFFSET_BITS 0x1fff

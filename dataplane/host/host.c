@@ -116,7 +116,9 @@ static bool write_tap(const struct host_port *hp, struct rte_mbuf *m)
 
 	if ((m->ol_flags & RTE_MBUF_F_RX_VLAN_STRIPPED) != 0 && rte_vlan_insert(&m) != 0)
 		return false;
-	for (const struct rte_mbuf *s = m; s != NULL && n < SEGMENTS_MAX; s = s->next)
+	if (m->nb_segs > SEGMENTS_MAX)
+		return false;
+	for (const struct rte_mbuf *s = m; s != NULL; s = s->next)
 		pieces[n++] = (struct iovec){rte_pktmbuf_mtod(s, void *), s->data_len};
 	return writev(hp->tap, pieces, (int)n) == (ssize_t)m->pkt_len;
 }
