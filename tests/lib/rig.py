@@ -152,6 +152,27 @@ class Net:
             out.bind((device, 3 if everything else 0))  # ETH_P_ALL
         return out
 
+    @contextlib.contextmanager
+    def witness(self, words, device="src0"):
+        """tcpdump on the sender's end; yields a function that returns what it has said so far."""
+        with tempfile.TemporaryFile("w+") as said:
+            process = subprocess.Popen(
+                self.command("tx", "tcpdump", "-l", "-n", "-e", "-v", "-i", device, *words.split()),
+                stdout=said, stderr=subprocess.PIPE, text=True)
+            process.stderr.readline()  # it listens
+
+            def text():
+                said.flush()
+                said.seek(0)
+                return said.read()
+
+            try:
+                yield text
+            finally:
+                process.terminate()
+                process.wait()
+                process.stderr.close()
+
     def send_events(self, *words, port=PORT, to=RECEIVER4):
         """millrace send from the sender's namespace; its account as JSON."""
         # Pinned: a sender that changes its CPU leaves packets in both CPUs' backlogs, and the

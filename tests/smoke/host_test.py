@@ -70,6 +70,25 @@ def addresses_are_announced_at_the_start_and_when_the_link_comes_back(r):
     receiver.stop()
 
 
+def a_witness_reads_what_is_announced(r):
+    """tcpdump decodes the frames by itself."""
+    net = r.net()
+    receiver = r.receiver(net, **port_config())
+    with net.witness("arp or icmp6") as text:
+        receiver.start()
+        mac = net.mac("rx", "rx0")
+        wait_until(lambda: counter(receiver, "announcements") >= 2 + 3 + 3, "all were announced")
+        wait_until(lambda: text().count(f"who-has {RECEIVER4} tell {RECEIVER4}") == 2,
+                   "tcpdump saw both ARP announcements", 5)
+        wait_until(lambda: text().count(f"neighbor advertisement, length 32, tgt is {RECEIVER6}") == 3,
+                   "tcpdump saw three advertisements", 5)
+        lines = [line for line in text().splitlines() if f"who-has {RECEIVER4}" in line]
+        expect(all(f"{mac} > ff:ff:ff:ff:ff:ff" in line for line in lines), f"tcpdump: {lines}")
+        expect("Flags [override]" in text(), f"tcpdump: {text()}")
+        expect("bad" not in text() and "wrong" not in text(), f"tcpdump: {text()}")
+    receiver.stop()
+
+
 def the_own_device_goes_down_and_comes_back(device):
     def goes_on(r):
         net = r.net()
@@ -257,7 +276,7 @@ def an_exception_device_that_cannot_be_had_is_an_error_with_a_mend(r):
 
 
 rig.run(addresses_are_announced_at_the_start_and_when_the_link_comes_back,
-        the_own_device_goes_down_and_comes_back("af_xdp:rx0"),
+        a_witness_reads_what_is_announced, the_own_device_goes_down_and_comes_back("af_xdp:rx0"),
         the_own_device_goes_down_and_comes_back("af_packet:rx0"),
         an_address_that_somebody_else_uses_is_told_and_defended,
         gateways_are_resolved_and_answers_to_other_networks_go_there,

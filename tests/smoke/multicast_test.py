@@ -79,6 +79,24 @@ def groups_are_joined_and_left(device):
     return joined
 
 
+def a_witness_reads_the_reports(r):
+    """tcpdump decodes the frames by itself."""
+    net = r.net()
+    Switch(net)
+    receiver = receiver_of(r, net, "af_xdp:rx0")
+    with net.witness("igmp or ip6") as text:
+        receiver.start()
+        for report in (f"igmp v3 report, 1 group record(s) [gaddr {GROUP4} to_ex, 0 source(s)]",
+                       f"[gaddr {GROUP6} to_ex"):
+            wait_until(lambda t=report: t in text(), f"tcpdump saw {report}", 5)
+        wait_until(lambda: f"[gaddr {GROUP4} is_ex, 0 source(s)]" in text(), "an answer, too", 10)
+        receiver.stop()
+        for report in (f"[gaddr {GROUP4} to_in, 0 source(s)]", f"[gaddr {GROUP6} to_in"):
+            wait_until(lambda t=report: t in text(), f"tcpdump saw {report}", 5)
+        said = text()
+    expect("bad" not in said and "wrong" not in said, f"tcpdump: {said}")
+
+
 def counter(receiver, name):
     return next(row["value"] for row in receiver.get("/api/v1/stats")
                 if (row["subsystem"], row["name"]) == ("host", name))
@@ -104,5 +122,5 @@ def who_is_killed_is_forgotten_later(r):
     wait_until(lambda: not {GROUP4, GROUP6} & switch.groups(), "both groups timed out", 15)
 
 
-rig.run(groups_are_joined_and_left("af_xdp:rx0"), groups_are_joined_and_left("af_packet:rx0"),
+rig.run(a_witness_reads_the_reports, groups_are_joined_and_left("af_xdp:rx0"), groups_are_joined_and_left("af_packet:rx0"),
         older_queriers_are_answered, who_is_killed_is_forgotten_later)
