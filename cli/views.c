@@ -381,6 +381,41 @@ static void put_xstats(const json_t *port, FILE *out)
 	table_free(table);
 }
 
+static void gateway_rows(struct table *table, const json_t *port, unsigned *count)
+{
+	const json_t *gateway;
+	size_t i;
+
+	json_array_foreach(json_object_get(port, "gateways"), i, gateway)
+	{
+		table_cell(table, "%s", view_text(port, "name"));
+		table_cell(table, "%s", view_text(gateway, "address"));
+		table_cell(table, "%s", view_text(gateway, "mac"));
+		table_cell(table, "%s", view_text(gateway, "state"));
+		++*count;
+	}
+}
+
+static void put_gateways(const json_t *ports, FILE *out)
+{
+	static const char *const titles[] = {"PORT", "GATEWAY", "MAC", "STATE"};
+	struct table *table = table_new("llll");
+	const json_t *port;
+	unsigned count = 0;
+	size_t i;
+
+	if (table == NULL)
+		return;
+	for (i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
+		table_cell(table, "%s", titles[i]);
+	json_array_foreach(ports, i, port) gateway_rows(table, port, &count);
+	if (count > 0) {
+		fputc('\n', out);
+		table_print(table, out);
+	}
+	table_free(table);
+}
+
 void view_ports(const json_t *ports, FILE *out)
 {
 	static const char *const titles[] = {"PORT", "DEVICE", "DRIVER", "LINK", "QUEUES",
@@ -396,6 +431,7 @@ void view_ports(const json_t *ports, FILE *out)
 	json_array_foreach(ports, i, port) port_cells(table, port);
 	table_print(table, out);
 	table_free(table);
+	put_gateways(ports, out);
 	json_array_foreach(ports, i, port) put_xstats(port, out);
 }
 

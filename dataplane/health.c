@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "common/clock.h"
 #include "dataplane/receiver.h"
 #include "wal/scrub.h"
 
@@ -54,6 +55,11 @@ static void add_ports(const struct receiver *r, json_t *reasons)
 		else if (!atomic_load(&port->link_up))
 			json_array_append_new(
 				reasons, json_sprintf("port %s: link down", port->config->name));
+		if (atomic_load(&port->conflict_until) > clock_monotonic_ns())
+			json_array_append_new(reasons,
+				json_sprintf("port %s: another host uses one of its addresses; "
+					     "the log names it",
+					port->config->name));
 	}
 }
 

@@ -87,7 +87,9 @@ struct port {
 	bool exception;                // the kernel gets what is not ours
 	struct neighbours *neighbours; // the host thread's; NULL: none
 	struct host_identity host;
-	_Atomic bool gone;             // the device was removed; control thread writes
+	_Atomic bool gone; // the device was removed; control thread writes
+	_Atomic uint64_t
+		conflict_until;        // monotonic ns: somebody uses an address of it; host thread
 	_Atomic bool removed;          // the driver says so; its interrupt thread writes
 	_Atomic bool reset_wanted;     // the same
 	_Atomic bool paused;           // lcores leave the port alone; control thread writes

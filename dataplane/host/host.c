@@ -94,6 +94,7 @@ static void take_news(struct host *host, struct host_port *hp, const uint8_t *fr
 		return;
 	}
 	count(host, HOST_conflicts, 1);
+	atomic_store(&hp->port->conflict_until, now + CONFLICT_TELL_NS);
 	tell_conflict(hp, &news, now);
 }
 

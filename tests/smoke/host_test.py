@@ -6,6 +6,7 @@ the rest of the traffic to the kernel by an exception device. The other side is 
 
 import json
 import pathlib
+import re
 import socket
 import struct
 import subprocess
@@ -122,6 +123,9 @@ def an_address_that_somebody_else_uses_is_told_and_defended(r):
     wait_until(lambda: counter(receiver, "conflicts") == 1, "the conflict was counted")
     wait_until(lambda: counter(receiver, "announcements") == before + 1, "it was defended")
     expect(f"02:00:00:00:00:77 uses the address {RECEIVER4}" in receiver.log(), receiver.log())
+    status = receiver.get("/api/v1/status")
+    expect_equal(status["health"], "degraded", "health")
+    expect("another host uses one of its addresses" in status["reasons"][0], str(status["reasons"]))
     receiver.at_rest()
     receiver.stop()
 
@@ -139,6 +143,8 @@ def gateways_are_resolved_and_answers_to_other_networks_go_there(r):
         wait_until(lambda a=address: gateways()[a]["mac"] == mac, f"gateway {address} was found")
         expect_equal(gateways()[address]["state"], "reachable", f"state of {address}")
     wait_until(lambda: gateways()["10.77.0.9"]["state"] == "failed", "nobody is 10.77.0.9")
+    table = receiver.cli("ports").stdout
+    expect(re.search(rf"{SENDER4} +{mac} +reachable", table), table)
     # From another MAC, as the other of two routers would send it: the answer comes by the gateway.
     sock = net.frame_socket(everything=True)
     sock.settimeout(5 * rig.PATIENCE)
