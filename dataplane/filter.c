@@ -3,6 +3,7 @@
 
 #include "common/clock.h"
 #include "common/logmsg.h"
+#include "dataplane/rate.h"
 #include "dataplane/wire.h"
 
 #include <rte_acl.h>
@@ -16,8 +17,6 @@
 // Who sends from more addresses than that is not held to a rate; nobody else suffers for it.
 #define SOURCE_SETS 16384u
 #define SOURCE_WAYS 4u
-// What comes at once, in packets, is let in beyond the rate.
-#define SOURCE_BURST 64u
 
 // What rte_acl compares: its first field must be of one byte, the rest in words of four.
 struct key {
@@ -238,21 +237,6 @@ static struct source *source_of(struct source_table *table, const struct packet 
 	return oldest;
 }
 
-// The generic cell rate algorithm, as in up.c.
-static bool within_rate(
-	struct source_table *table, const struct packet *packet, uint32_t rate, uint64_t now)
-{
-	struct source *source = source_of(table, packet);
-	uint64_t each = table->per_second / rate;
-
-	if (source->used < now)
-		source->used = now;
-	if (source->used - now > SOURCE_BURST * each)
-		return false;
-	source->used += each;
-	return true;
-}
-
 static void check_rates(struct lcore *lcore, struct packet *packets, unsigned count)
 {
 	const struct config_listener *listeners = lcore->dp->config->listeners;
@@ -264,7 +248,8 @@ static void check_rates(struct lcore *lcore, struct packet *packets, unsigned co
 		if (!packet_is_datagram(&packets[i]))
 			continue;
 		rate = listeners[packets[i].listener].source_rate;
-		if (rate != 0 && !within_rate(lcore->sources, &packets[i], rate, now))
+		if (rate != 0 && !rate_take(&source_of(lcore->sources, &packets[i])->used,
+					 lcore->sources->per_second / rate, now))
 			deny(&packets[i], DROP_source_rate);
 	}
 }

@@ -4,14 +4,13 @@
 #include "common/clock.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/host/host.h"
+#include "dataplane/rate.h"
 #include "dataplane/wire.h"
 
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 #include <rte_ring.h>
 
-// What comes at once is taken up to so many packets, whatever the rate.
-#define BURST_ALLOWED 64
 // Messages of neighbours and queriers, a second and lcore. Their senders repeat them.
 #define PROTOCOL_RATE 1000
 
@@ -32,20 +31,6 @@ static bool is_for_kernel(enum pkt_drop drop)
 	default:
 		return false;
 	}
-}
-
-// The generic cell rate algorithm (ITU-T I.371, annex A): 'used' is the time up to which what was
-// taken has used the rate.
-static bool is_allowed(uint64_t *used, uint64_t rate)
-{
-	uint64_t now = clock_ticks(), each = clock_ns_to_ticks(1000000000) / rate;
-
-	if (*used < now)
-		*used = now;
-	if (*used - now > BURST_ALLOWED * each)
-		return false;
-	*used += each;
-	return true;
 }
 
 static enum pkt_drop dropped_as(const struct packet *packet)
@@ -89,7 +74,8 @@ bool up_take(struct lcore *lcore, const struct rx_queue *queue, struct rte_mbuf 
 	if (class == CLASS_KERNEL)
 		rate = (rate + queue->port->rx_lcores - 1) / queue->port->rx_lcores;
 	*reason = DROP_host_rate;
-	if (!is_allowed(&lcore->up_times[class], rate))
+	if (!rate_take(
+		    &lcore->up_times[class], clock_ns_to_ticks(1000000000) / rate, clock_ticks()))
 		return false;
 #endif
 	*reason = DROP_host_full;

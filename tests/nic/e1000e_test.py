@@ -8,6 +8,7 @@ import json
 import socket
 import struct
 
+import frames
 import guest
 import lab
 import rig
@@ -97,12 +98,10 @@ def the_link_goes_down_and_comes_back(lab_):
 
 def vlan_tags_are_taken_off_and_put_on_by_the_device(lab_):
     before = lab_.drops()["events"]["durable"]
-    wire, mac, mine = lab_.wire.frame_socket(), bytes.fromhex(MAC.replace(":", "")), b"\2" * 6
-    ours, peer = socket.inet_aton(GUEST4), socket.inet_aton("10.66.0.9")
+    wire, mine, peer = lab_.wire.frame_socket(), b"\2" * 6, "10.66.0.9"
     tag = struct.pack("!HH", 0x8100, 7)
     wire.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
-    wire.send(b"\xff" * 6 + mine + tag + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, 1) + mine
-              + peer + bytes(6) + ours + bytes(18))
+    wire.send(frames.arp_request(mine, peer, GUEST4, tag))
     while True:
         frame, beside, _, _ = wire.recvmsg(2048, 256)
         if frame[:6] == mine:
@@ -111,11 +110,8 @@ def vlan_tags_are_taken_off_and_put_on_by_the_device(lab_):
     tags = [struct.unpack("IIIHHHH", body)[5] & 0xfff for level, kind, body in beside
             if (level, kind) == (SOL_PACKET, PACKET_AUXDATA)]
     expect_equal((frame[12:14], tags), (b"\x08\x06", [7]), "the answer's type and tag")
-    event = struct.pack("!HHHH", 4000, rig.PORT, 8 + 6, 0) + b"tagged"
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(event), 0, 0, 64, 17, 0, peer, ours)
-    total = sum(struct.unpack("!10H", head))
-    head = head[:10] + struct.pack("!H", ~(total % 0xffff) & 0xffff) + head[12:]
-    wire.send(mac + mine + tag + b"\x08\x00" + head + event)
+    wire.send(frames.ip4(frames.mac(MAC), mine, peer, GUEST4, socket.IPPROTO_UDP,
+                         frames.udp(4000, rig.PORT, b"tagged"), tag=tag))
     wait_until(lambda: lab_.drops()["events"]["durable"] == before + 1, "it was durable", 3 * SLOW)
 
 

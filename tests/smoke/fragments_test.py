@@ -4,8 +4,8 @@
 """Datagrams longer than the MTU, which the sender's kernel cuts up: put together by the receiver."""
 
 import socket
-import struct
 
+import frames
 import logread
 import rig
 from rig import PORT, RECEIVER4, RECEIVER6, expect, expect_equal, wait_until
@@ -63,14 +63,11 @@ def what_never_becomes_whole_is_given_up(r):
     net = r.net(quiet=True)
     receiver = r.receiver(net, device="af_xdp:rx0",
                           fragments={"flows": 64, "timeout": "200ms"}).start()
-    wire, mac = net.frame_socket(), bytes.fromhex(net.mac("rx", "rx0").replace(":", ""))
-    half = struct.pack("!HHHH", 4000, PORT, 4000, 0) + bytes(1400)
+    wire, to = net.frame_socket(), frames.mac(net.mac("rx", "rx0"))
+    half = frames.udp(4000, PORT, bytes(1400), length=4000)
     for ident in range(1000):
-        head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(half), ident, 0x2000, 64, 17, 0,
-                           socket.inet_aton(rig.SENDER4), socket.inet_aton(RECEIVER4))
-        total = sum(struct.unpack("!10H", head))
-        head = head[:10] + struct.pack("!H", ~(total % 0xffff) & 0xffff) + head[12:]
-        wire.send(mac + b"\2" * 6 + b"\x08\x00" + head + half)
+        wire.send(frames.ip4(to, b"\2" * 6, rig.SENDER4, RECEIVER4, socket.IPPROTO_UDP, half, ident,
+                             0x2000))
     net.sh("tx", "nc", "-u", "-q", "0", RECEIVER4, PORT, input="in one piece")
     receiver.wait_durable(1)
     wait_until(lambda: counter(receiver, "held_fragments") == 0, "all were given up", 10)

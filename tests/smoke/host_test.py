@@ -8,10 +8,10 @@ import json
 import pathlib
 import re
 import socket
-import struct
 import subprocess
 import threading
 
+import frames
 import rig
 from rig import PORT, RECEIVER4, RECEIVER6, SENDER4, SENDER6, expect, expect_equal, sh, wait_until
 
@@ -36,14 +36,6 @@ def counter(receiver, name):
 def port_config(**more):
     return {"ports": [{"device": "af_xdp:rx0", **more,
                        "addresses": [f"{RECEIVER4}/24", f"{RECEIVER6}/64"]}]}
-
-
-def frames(net, count, seconds=10):
-    """Frames that come to the sender's end."""
-    sock = net.frame_socket(everything=True)
-    sock.settimeout(seconds * rig.PATIENCE)
-    for _ in range(count):
-        yield sock.recv(2048)
 
 
 def addresses_are_announced_at_the_start_and_when_the_link_comes_back(r):
@@ -114,12 +106,9 @@ def the_own_device_goes_down_and_comes_back(device):
 def an_address_that_somebody_else_uses_is_told_and_defended(r):
     net = r.net()
     receiver = r.receiver(net, **port_config()).start()
-    other = bytes.fromhex("020000000077")
-    ours = socket.inet_aton(RECEIVER4)
     wait_until(lambda: counter(receiver, "announcements") >= 2 + 3 + 3, "all were announced")
     before = counter(receiver, "announcements")
-    net.frame_socket().send(b"\xff" * 6 + other + struct.pack("!HHHBBH", 0x806, 1, 0x800, 6, 4, 1)
-                            + other + ours + bytes(6) + ours + bytes(18))
+    net.frame_socket().send(frames.arp_request(frames.mac("02:00:00:00:00:77"), RECEIVER4, RECEIVER4))
     wait_until(lambda: counter(receiver, "conflicts") == 1, "the conflict was counted")
     wait_until(lambda: counter(receiver, "announcements") == before + 1, "it was defended")
     expect(f"02:00:00:00:00:77 uses the address {RECEIVER4}" in receiver.log(), receiver.log())
@@ -148,12 +137,9 @@ def gateways_are_resolved_and_answers_to_other_networks_go_there(r):
     # From another MAC, as the other of two routers would send it: the answer comes by the gateway.
     sock = net.frame_socket(everything=True)
     sock.settimeout(5 * rig.PATIENCE)
-    echo = bytes.fromhex("0800f7fd0001") + bytes.fromhex("0001")
-    head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 28, 0, 0, 64, 1, 0, socket.inet_aton(ROUTED),
-                       socket.inet_aton(RECEIVER4))
-    total = sum(struct.unpack("!10H", head))
-    head = head[:10] + struct.pack("!H", ~(total % 0xffff) & 0xffff) + head[12:]
-    sock.send(bytes.fromhex(net.mac("rx", "rx0").replace(":", "") + "0200000000550800") + head + echo)
+    echo = bytes.fromhex("0800f7fd00010001")
+    sock.send(frames.ip4(frames.mac(net.mac("rx", "rx0")), frames.mac("02:00:00:00:00:55"), ROUTED,
+                         RECEIVER4, socket.IPPROTO_ICMP, echo))
     while True:
         frame = sock.recv(2048)
         if frame[12:14] == b"\x08\x00" and frame[30:34] == socket.inet_aton(ROUTED):
