@@ -22,12 +22,13 @@ load_module() {
 state_of_dev() {
 	local dev=$1
 	echo "net $dev"
-	if dev_is_up "$dev"; then echo "up 1"; else echo "up 0"; fi
 	echo "mtu $(<"$sys/class/net/$dev/mtu")"
 	# 3: set by somebody, so the driver would not come back with it.
 	if [ "$(cat "$sys/class/net/$dev/addr_assign_type" 2>/dev/null)" = 3 ]; then
 		echo "mac $(<"$sys/class/net/$dev/address")"
 	fi
+	# After these, which some drivers only set while it is down; before addresses and routes.
+	if dev_is_up "$dev"; then echo "up 1"; else echo "up 0"; fi
 	# What the kernel makes by itself (link-local, by router advertisements) it makes again.
 	"$ip" -o addr show dev "$dev" scope global | awk '!/ dynamic /{
 		printf "address %s", $4
@@ -92,12 +93,11 @@ wait_netdev() {
 
 # Gives a network device what the state file says of it.
 restore_dev() {
-	local file=$1 dev='' word value up=0 words now
+	local file=$1 dev='' word value words now
 	while read -r word value; do
 		read -ra words <<<"$value"
 		case $word in
 		net)
-			[ -z "$dev" ] || [ "$up" = 0 ] || "$ip" link set dev "$dev" up
 			dev=$value
 			now=$(nic_netdevs "$2" | head -n 1)
 			if [ -n "$now" ] && [ "$now" != "$dev" ] && [ ! -e "$sys/class/net/$dev" ]; then
@@ -107,10 +107,7 @@ restore_dev() {
 			;;
 		mtu) "$ip" link set dev "$dev" mtu "$value" ;;
 		mac) "$ip" link set dev "$dev" address "$value" ;;
-		up)
-			up=$value
-			[ "$up" = 0 ] || "$ip" link set dev "$dev" up
-			;;
+		up) [ "$value" = 0 ] || "$ip" link set dev "$dev" up ;;
 		address) "$ip" addr replace "${words[@]}" dev "$dev" ;;
 		route4) "$ip" -4 route replace "${words[@]}" dev "$dev" ;;
 		route6) "$ip" -6 route replace "${words[@]}" dev "$dev" ;;
