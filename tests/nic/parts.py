@@ -42,7 +42,10 @@ def fetch_packages(names, to, *apt):
     debs = to.with_name(to.name + ".debs")
     shutil.rmtree(debs, ignore_errors=True)
     debs.mkdir(parents=True)
-    rig.sh(*with_lists, "download", *names, cwd=debs)
+    if rig.sh(*with_lists, "download", *names, cwd=debs, check=False).returncode != 0:
+        # The lists are older than what they point at.
+        rig.sh(*with_lists, "update")
+        rig.sh(*with_lists, "download", *names, cwd=debs)
     partial = to.with_name(to.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     for deb in debs.iterdir():
