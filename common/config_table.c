@@ -123,8 +123,8 @@ static const struct config_key port_keys[] = {
 		.max = 9710,
 		.note = "; 0, or what the network carries: 1280 to 9710",
 		.unit = "bytes",
-		.help = "Longest IP packet that the device takes, set there at the start where it "
-			"can be; 0 leaves the device as it is",
+		.help = "Longest IP packet that a PCI or virtual device takes, set at the start; 0 "
+			"leaves it as it is; a network device has its MTU from the kernel",
 	},
 	{
 		.name = "addresses",

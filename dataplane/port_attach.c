@@ -121,7 +121,8 @@ static int choose_mtu(struct port *port, const struct rte_eth_dev_info *info,
 {
 	uint16_t mtu = port->config->mtu;
 
-	if (mtu == 0)
+	// A network device has its MTU from the kernel.
+	if (mtu == 0 || port->device.kind == DEVICE_NETDEV)
 		return 0;
 	if (info->max_mtu != 0 && mtu > info->max_mtu) {
 		snprintf(why, PORT_WHY_MAX, "mtu is %u, the device has at most %u", mtu,

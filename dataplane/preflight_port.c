@@ -97,28 +97,35 @@ static void check_kernel_address(struct checks *c, const char *name, const struc
 	check_mend(row, "ip address flush dev %s", device->name);
 }
 
+// The longest frame that a driver by sockets hands over, seen by sending: AF_XDP's has 256 bytes of
+// each buffer for the kernel, AF_PACKET's a header before each frame of its ring.
+#define XDP_FRAME_MAX 1792
+#define PACKET_FRAME_MAX 1982
+
 static void check_mtu(struct checks *c, const char *name, const struct device *device,
 	const struct config_port *port)
 {
+	bool packet = device->forced == DRIVER_AF_PACKET;
+	unsigned most = (packet ? PACKET_FRAME_MAX : XDP_FRAME_MAX) - FRAME_OVERHEAD;
 	long long mtu = check_number(c, "/sys/class/net/%s/mtu", device->name);
+	const char *driver = packet ? "AF_PACKET" : "AF_XDP";
 	struct check_row *row;
 
-	// Neither driver spreads a frame over several mbufs.
-	if (plan_frame_mbufs(port) > 1) {
-		row = check_add(c, CHECK_FAIL, name,
-			"mtu is %u, and by AF_XDP and AF_PACKET a frame has %u bytes at most",
-			port->mtu, MBUF_DATA);
+	if (port->mtu > most) {
+		row = check_add(c, CHECK_FAIL, name, "mtu is %u, and %s takes %u at most",
+			port->mtu, driver, most);
 		check_mend(row,
 			"scripts/setup.sh bind %s, and its PCI address as 'device'   (or mtu: %u)",
-			device->name, MBUF_DATA - FRAME_OVERHEAD);
-		return;
+			device->name, most);
+	} else if (port->mtu != 0 && mtu != port->mtu) {
+		row = check_add(
+			c, CHECK_WARN, name, "mtu is %u, the device has %lld", port->mtu, mtu);
+		check_mend(row, "ip link set dev %s mtu %u", device->name, port->mtu);
+	} else if (mtu > (long long)most) {
+		row = check_add(c, CHECK_WARN, name, "MTU %lld: %s drops packets above %u bytes",
+			mtu, driver, most);
+		check_mend(row, "ip link set dev %s mtu %u", device->name, most);
 	}
-	if (mtu <= MBUF_DATA - FRAME_OVERHEAD)
-		return;
-	row = check_add(c, CHECK_WARN, name,
-		"MTU %lld: frames above %u bytes are dropped as scattered or truncated", mtu,
-		MBUF_DATA);
-	check_mend(row, "ip link set dev %s mtu %u", device->name, MBUF_DATA - FRAME_OVERHEAD);
 }
 
 static void check_queues(struct checks *c, const char *name, const struct device *device,

@@ -209,6 +209,43 @@ static void a_large_mtu_is_warned_of(void **state)
 	assert_int_equal(preflight_worst(&out), CHECK_WARN);
 }
 
+static void an_mtu_that_the_sockets_cannot_take_fails_with_the_way_that_can(void **state)
+{
+	static const struct {
+		const char *device;
+		uint16_t mtu;
+		enum check_result result;
+	} rows[] = {
+		{"eth9", 1770, CHECK_OK},
+		{"eth9", 1771, CHECK_FAIL},
+		{"af_packet:eth9", 1771, CHECK_OK},
+		{"af_packet:eth9", 1961, CHECK_FAIL},
+		{"eth9", 9000, CHECK_FAIL},
+	};
+
+	(void)state;
+	put("/sys/class/net/eth9/flags", "0x1003\n");
+	for (unsigned i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		char text[16];
+
+		out.count = 0;
+		config.ports[0].mtu = rows[i].mtu;
+		snprintf(text, sizeof(text), "%u\n", rows[i].mtu);
+		put("/sys/class/net/eth9/mtu", text);
+		use_device(rows[i].device);
+		check_ports(&checks);
+		assert_int_equal(preflight_worst(&out), rows[i].result);
+		if (rows[i].result == CHECK_FAIL)
+			assert_non_null(
+				strstr(out.rows[out.count - 1].mend, "scripts/setup.sh bind eth9"));
+	}
+	config.ports[0].mtu = 1600; // the kernel has another
+	out.count = 0;
+	use_device("eth9");
+	check_ports(&checks);
+	assert_int_equal(preflight_worst(&out), CHECK_WARN);
+}
+
 static void more_queues_than_the_device_has_fail_only_where_af_xdp_is_forced(void **state)
 {
 	(void)state;
@@ -337,6 +374,7 @@ int main(void)
 		TEST(a_device_that_is_down_fails_with_the_command_that_lifts_it),
 		TEST(a_device_that_is_up_is_ok),
 		TEST(a_large_mtu_is_warned_of),
+		TEST(an_mtu_that_the_sockets_cannot_take_fails_with_the_way_that_can),
 		TEST(more_queues_than_the_device_has_fail_only_where_af_xdp_is_forced),
 		TEST(a_pci_device_of_the_kernel_fails_with_the_bind_command),
 		TEST(vfio_without_an_iommu_fails),
