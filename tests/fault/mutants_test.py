@@ -21,7 +21,7 @@ RUN_ALL = bool(os.environ.get("MILLRACE_ALL"))
 BUILD = TREE / "build-mutant"
 FUZZ_BUILD = TREE / "build-mutant-fuzz"
 FUZZ_OPTIONS = ["-Db_sanitize=address,undefined", "-Dc_args=-fsanitize=fuzzer-no-link"]
-PROGRAM_SUITES = ("smoke", "fault")
+PROGRAM_SUITES = ("smoke", "fault", "nic")
 SIM_SEEDS = 2000
 
 

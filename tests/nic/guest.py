@@ -111,10 +111,19 @@ class Guest:
                         "-device", f"virtserialport,chardev={name},name={name}"]
         self.process = subprocess.Popen(wire.command(*command), stdin=subprocess.DEVNULL,
                                         stdout=open(home / "qemu", "ab"), stderr=subprocess.STDOUT)
-        for name, path in where.items():
-            self.sockets[name] = self.connect(path)
         self.came = bytearray()
         self.collector = threading.Thread(target=self.collect, daemon=True)
+        try:
+            self.wait_for(where)
+        except BaseException:
+            # Nobody else knows of it yet.
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def wait_for(self, where):
+        for name, path in where.items():
+            self.sockets[name] = self.connect(path)
         self.collector.start()
         begin = time.monotonic()
         self.answer(90)

@@ -42,10 +42,7 @@ def fetch_packages(names, to, *apt):
     debs = to.with_name(to.name + ".debs")
     shutil.rmtree(debs, ignore_errors=True)
     debs.mkdir(parents=True)
-    if rig.sh(*with_lists, "download", *names, cwd=debs, check=False).returncode != 0:
-        # The lists are older than what they point at.
-        rig.sh(*with_lists, "update")
-        rig.sh(*with_lists, "download", *names, cwd=debs)
+    rig.sh(*with_lists, "download", *names, cwd=debs)
     partial = to.with_name(to.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     for deb in debs.iterdir():
@@ -54,15 +51,25 @@ def fetch_packages(names, to, *apt):
     partial.rename(to)
 
 
+def kernel_package():
+    depends = rig.sh("apt-cache", "depends", "linux-image-amd64", check=False).stdout
+    found = re.search(r"Depends: (linux-image-[0-9]\S*)", depends)
+    return found[1] if found else "not-known-yet"
+
+
 def kernel():
     """Directory of the kernel package that Debian's metapackage stands for, and its version."""
-    depends = rig.sh("apt-cache", "depends", "linux-image-amd64").stdout
-    name = re.search(r"Depends: (linux-image-[0-9]\S*)", depends)[1]
-    to = LAB / name
+    name = kernel_package()
+    if not (LAB / name).exists():
+        # What older lists point at may be gone.
+        rig.sh("apt-get", "-q", "-o", "APT::Sandbox::User=root", "update")
+        name = kernel_package()
+    to, version = LAB / name, name.removeprefix("linux-image-")
     if not to.exists():
         fetch_packages([name], to)
-        rig.sh("depmod", "-b", to, name.removeprefix("linux-image-"))
-    return to, name.removeprefix("linux-image-")
+    if not (to / "lib/modules" / version / "modules.dep").exists():
+        rig.sh("depmod", "-b", to, version)
+    return to, version
 
 
 def backports():
@@ -94,9 +101,9 @@ def backports():
 def qemu():
     """Directory of a QEMU from the backports. Libraries and firmware are those that Debian's own,
     which is installed, brought with it."""
-    to = LAB / "qemu"
+    suite, options = backports()
+    to = LAB / f"qemu-{suite}-{len(QEMU_PACKAGES)}"
     if not to.exists():
-        suite, options = backports()
         rig.sh("apt-get", "-q", "-o", "APT::Sandbox::User=root", *options, "update")
         fetch_packages([f"{name}/{suite}" for name in QEMU_PACKAGES], to, *options)
     return to
