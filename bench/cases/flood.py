@@ -18,7 +18,7 @@ from capacity import FRAMES, LOG, MBUFS, PACE_QUEUE, POOL, Window, pace, pcap_po
 from harness import Millraced, cpus, main, seconds  # noqa: E402
 
 FLOOD = 1_000_000  # frames/s
-LOW, HIGH = 250_000, 8_000_000
+LOW, HIGH = 1_000_000, 12_000_000
 STEPS = 5
 WARM_UP = 2  # s
 GOAL = 0.9
@@ -115,6 +115,8 @@ def loss_free(case, make, duration, cpu, port):
     for _ in range(STEPS):
         rate = round((low * high) ** 0.5)
         lost, window = trial(case, make, rate, duration, cpu, port)
+        if lost:  # once more: a virtual CPU stands still now and then
+            lost, window = trial(case, make, rate, duration, cpu, port)
         if lost:
             high = rate
         else:
