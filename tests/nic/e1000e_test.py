@@ -152,6 +152,7 @@ def an_ordinary_user_can_run_it(lab_, pci):
     rest = lab_.at_rest(arrived)
     expect_equal(rest["events"]["durable"], arrived, "durable events")
     lab_.stop()
+    g.run("ip tuntap del dev mill1 mode tap")  # or it would go on answering for the NIC
 
 
 def restore_gives_it_back(lab_, pci, before):
