@@ -27,3 +27,15 @@ def ip4(to_mac, from_mac, source, target, proto, payload, ident=0, fragment=0, t
 def udp(source, target, payload, length=None):
     """Without a checksum, which IPv4 allows. length: another one than it has."""
     return struct.pack("!HHHH", source, target, length or 8 + len(payload), 0) + payload
+
+
+def udp6(to_mac, from_mac, source, target, ports, payload):
+    """A datagram over IPv6 in its frame, with the checksum that IPv6 asks for."""
+    ends = socket.inet_pton(socket.AF_INET6, source) + socket.inet_pton(socket.AF_INET6, target)
+    length = 8 + len(payload)
+    summed = ends + struct.pack("!II3H", length, socket.IPPROTO_UDP, *ports, length) + payload
+    words = summed + bytes(len(summed) % 2)
+    total = sum(struct.unpack(f"!{len(words) // 2}H", words))
+    head = struct.pack("!IHBB", 6 << 28, length, socket.IPPROTO_UDP, 64) + ends
+    return (to_mac + from_mac + b"\x86\xdd" + head
+            + struct.pack("!4H", *ports, length, ~(total % 0xffff) & 0xffff) + payload)
