@@ -140,5 +140,11 @@ void config_print_docs(FILE *out);
 
 bool config_is_multicast(const struct config_address *address);
 
+// Of the 128 bits of the mapped form, those that are the network's.
+unsigned config_network_bits(const struct config_address *network);
+
+// ip: 16 bytes, the mapped form.
+bool config_covers(const struct config_address *network, const uint8_t *ip);
+
 // "10.0.0.1" or "fd00::1" from the mapped form; buf holds at least INET6_ADDRSTRLEN bytes.
 const char *config_address_text(const struct config_address *address, char *buf, size_t len);

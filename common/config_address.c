@@ -63,6 +63,21 @@ bool config_is_multicast(const struct config_address *address)
 	return address->ip.s6_addr[0] == 0xff;
 }
 
+unsigned config_network_bits(const struct config_address *network)
+{
+	return network->prefix_len + (network->is_ip4 ? 96u : 0u);
+}
+
+bool config_covers(const struct config_address *network, const uint8_t *ip)
+{
+	unsigned bits = config_network_bits(network), whole = bits / 8;
+	const uint8_t *own = network->ip.s6_addr;
+
+	if (memcmp(own, ip, whole) != 0)
+		return false;
+	return bits % 8 == 0 || ((own[whole] ^ ip[whole]) & (0xff00 >> bits % 8)) == 0;
+}
+
 static const char *parse_prefix_len(const char *text, uint64_t least, struct config_address *ret)
 {
 	uint64_t bits;
@@ -81,11 +96,9 @@ static const char *parse_prefix_len(const char *text, uint64_t least, struct con
 // A network: no bit is set behind its prefix.
 static const char *check_prefix(const struct config_address *prefix)
 {
-	unsigned bits = prefix->prefix_len + (prefix->is_ip4 ? 96u : 0u);
-
 	if (!prefix->is_ip4 && IN6_IS_ADDR_V4MAPPED(&prefix->ip))
 		return "is an IPv4 address: write it as 10.0.0.0/8";
-	for (unsigned bit = bits; bit < 128; bit++)
+	for (unsigned bit = config_network_bits(prefix); bit < 128; bit++)
 		if (prefix->ip.s6_addr[bit / 8] >> (7 - bit % 8) & 1)
 			return "has bits set behind its prefix";
 	return config_is_multicast(prefix) ? "is multicast, which no sender is" : NULL;

@@ -125,18 +125,6 @@ static void check_compression(const struct checking *c)
 			"log.compressed_partitions: means nothing without log.compression: lz4");
 }
 
-static bool on_network(const struct config_address *own, const struct config_address *other)
-{
-	unsigned bits = own->prefix_len + (own->is_ip4 ? 96u : 0u);
-
-	if (own->is_ip4 != other->is_ip4)
-		return false;
-	for (unsigned i = 0; i < bits; i++)
-		if ((own->ip.s6_addr[i / 8] ^ other->ip.s6_addr[i / 8]) >> (7 - i % 8) & 1)
-			return false;
-	return true;
-}
-
 // A router is reached without a router (a link-local one by every IPv6 host).
 static void check_port(const struct checking *c, unsigned p)
 {
@@ -152,7 +140,7 @@ static void check_port(const struct checking *c, unsigned p)
 		char text[INET6_ADDRSTRLEN];
 
 		for (unsigned j = 0; j < port->address_count; j++) {
-			reached |= on_network(&port->addresses[j], gateway);
+			reached |= config_covers(&port->addresses[j], gateway->ip.s6_addr);
 			own |= address_equal(&port->addresses[j], gateway);
 		}
 		if (!reached || own)

@@ -14,9 +14,6 @@
 #define HOPS_ECHO 64
 #define IP4_DONT_FRAGMENT 0x4000
 
-static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
-static const uint8_t all_nodes_mac[6] = {0x33, 0x33, 0, 0, 0, 1};
-
 // RFC 826. Returns the frame's length.
 static uint32_t answer_arp(
 	uint8_t *frame, const struct packet *packet, const struct host_identity *host)
@@ -92,19 +89,15 @@ static uint32_t answer_nd(
 	bool probe = memcmp(packet->src_addr, unspecified, 16) == 0;
 	uint8_t *ip = frame + packet->l3;
 	uint8_t *nd = ip + IP6_HEADER;
-	uint8_t target[16];
+	uint8_t target[16], group_mac[6];
 
-	compose_macs(frame, probe ? all_nodes_mac : nd_sender(frame, packet), host->mac);
+	compose_group_mac(ip6_all_nodes, group_mac);
+	compose_macs(frame, probe ? group_mac : nd_sender(frame, packet), host->mac);
 	memcpy(target, frame + packet->l4 + 8, sizeof(target));
-	memset(nd, 0, ND_MESSAGE);
-	nd[0] = ND_NEIGHBOR_ADVERT;
-	nd[4] = probe ? 0x20 : 0x60; // override; solicited
-	memcpy(nd + 8, target, sizeof(target));
-	nd[ND_MESSAGE] = ND_OPT_TARGET_LINKADDR;
-	nd[ND_MESSAGE + 1] = 1;
-	memcpy(nd + ND_MESSAGE + 2, host->mac, 6);
-	compose_icmp6(
-		ip, target, probe ? all_nodes : packet->src_addr, ND_MESSAGE + ND_OPTION, HOPS_ND);
+	compose_nd_message(nd, ND_NEIGHBOR_ADVERT, target, host->mac);
+	nd[4] = probe ? ND_OVERRIDE : ND_OVERRIDE | ND_SOLICITED;
+	compose_icmp6(ip, target, probe ? ip6_all_nodes : packet->src_addr, ND_MESSAGE + ND_OPTION,
+		HOPS_ND);
 	return packet->l3 + IP6_HEADER + ND_MESSAGE + ND_OPTION;
 }
 

@@ -3,6 +3,7 @@
 
 #include "dataplane/host/neighbours.h"
 #include "dataplane/receiver.h"
+#include "dataplane/wire.h"
 
 #include <rte_ethdev.h>
 
@@ -10,13 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAC_TEXT 18
-
-static const char *write_mac(char *buf, const uint8_t *mac)
+static json_t *mac_json(const uint8_t *mac)
 {
-	snprintf(buf, MAC_TEXT, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
-		mac[4], mac[5]);
-	return buf;
+	return json_sprintf(MAC_TEXT, MAC_BYTES(mac));
 }
 
 static json_t *addresses(const struct port *port)
@@ -35,13 +32,13 @@ static json_t *addresses(const struct port *port)
 static json_t *gateway_json(const struct port *port, const struct config_address *gateway)
 {
 	const struct neighbour *e = neighbours_find(port->neighbours, gateway->ip.s6_addr);
-	char text[INET6_ADDRSTRLEN], mac_text[MAC_TEXT];
+	char text[INET6_ADDRSTRLEN];
 	uint8_t mac[6];
 	bool known = neighbours_mac(port->neighbours, gateway->ip.s6_addr, mac);
 
-	return json_pack("{s:s, s:s?, s:s}", "address",
+	return json_pack("{s:s, s:o, s:s}", "address",
 		config_address_text(gateway, text, sizeof(text)), "mac",
-		known ? write_mac(mac_text, mac) : NULL, "state",
+		known ? mac_json(mac) : json_null(), "state",
 		neighbour_state_text(e != NULL ? e->state : NEIGHBOUR_FREE));
 }
 
@@ -118,20 +115,18 @@ static void add_device(const struct port *port, json_t *data)
 
 static json_t *port_json(struct port *port, bool with_xstats)
 {
-	char mac[MAC_TEXT];
 	json_t *data;
 
 	port_refresh(port);
-	data = json_pack("{s:i, s:s, s:s, s:s, s:s?, s:s, s:o, s:o, s:s?, s:b, s:i, s:i, s:i, s:i, "
+	data = json_pack("{s:i, s:s, s:s, s:s, s:s?, s:o, s:o, s:o, s:s?, s:b, s:i, s:i, s:i, s:i, "
 			 "s:o}",
 		"port", (int)port->id, "name", port->config->name, "device", port->config->device,
 		"driver", port->driver_name, "driver_mode", port->mode, "mac",
-		write_mac(mac, port->host.mac), "addresses", addresses(port), "gateways",
-		gateways(port), "exception", port->exception ? port->config->exception : NULL,
-		"promiscuous", (int)port->host.promiscuous, "rx_queues", (int)port->rx_queues,
-		"tx_queues", (int)port->tx_queues, "rx_descriptors", (int)port->rx_descriptors,
-		"tx_descriptors", (int)port->tx_descriptors, "xstats",
-		with_xstats ? xstats(port) : json_null());
+		mac_json(port->host.mac), "addresses", addresses(port), "gateways", gateways(port),
+		"exception", port->exception ? port->config->exception : NULL, "promiscuous",
+		(int)port->host.promiscuous, "rx_queues", (int)port->rx_queues, "tx_queues",
+		(int)port->tx_queues, "rx_descriptors", (int)port->rx_descriptors, "tx_descriptors",
+		(int)port->tx_descriptors, "xstats", with_xstats ? xstats(port) : json_null());
 	if (data == NULL)
 		return json_null();
 	add_device(port, data);

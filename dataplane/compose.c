@@ -8,15 +8,21 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 
-#define ND_OVERRIDE 0x20
-
-static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
-static const uint8_t all_nodes_mac[6] = {0x33, 0x33, 0, 0, 0, 1};
-
 void compose_macs(uint8_t *frame, const uint8_t *dst, const uint8_t *src)
 {
 	memmove(frame, dst, 6);
 	memcpy(frame + 6, src, 6);
+}
+
+void compose_group_mac(const uint8_t *group, uint8_t mac[6])
+{
+	if (address_is_ip4(group)) {
+		memcpy(mac, (const uint8_t[]){1, 0, 0x5e, group[13] & 0x7f}, 4);
+		memcpy(mac + 4, group + 14, 2);
+	} else {
+		memcpy(mac, (const uint8_t[]){0x33, 0x33}, 2);
+		memcpy(mac + 2, group + 12, 4);
+	}
 }
 
 void compose_checksum(uint8_t *field, uint64_t sum)
@@ -70,32 +76,38 @@ uint32_t compose_arp(uint8_t *frame, const uint8_t *mac, const struct arp_fields
 	return compose_padding(frame, ETH_HEADER + ARP_PACKET);
 }
 
-// The message behind a fresh IPv6 header, with one link-layer address option.
+void compose_nd_message(uint8_t *nd, uint8_t type, const uint8_t *target, const uint8_t *mac)
+{
+	memset(nd, 0, ND_MESSAGE);
+	nd[0] = type;
+	memcpy(nd + 8, target, 16);
+	nd[ND_MESSAGE] =
+		type == ND_NEIGHBOR_SOLICIT ? ND_OPT_SOURCE_LINKADDR : ND_OPT_TARGET_LINKADDR;
+	nd[ND_MESSAGE + 1] = 1;
+	memcpy(nd + ND_MESSAGE + 2, mac, 6);
+}
+
+// Whole but for what compose_icmp6() sets.
 static uint8_t *begin_nd(
-	uint8_t *frame, uint8_t type, const uint8_t *target, uint8_t option, const uint8_t *mac)
+	uint8_t *frame, uint8_t type, const uint8_t *mac, const uint8_t *dst, const uint8_t *target)
 {
 	uint8_t *nd = frame + ETH_HEADER + IP6_HEADER;
 
+	compose_macs(frame, dst, mac);
 	put16(frame + 12, ETHERTYPE_IPV6);
-	memset(frame + ETH_HEADER, 0, IP6_HEADER + ND_MESSAGE);
-	nd[0] = type;
-	memcpy(nd + 8, target, 16);
-	nd[ND_MESSAGE] = option;
-	nd[ND_MESSAGE + 1] = 1;
-	memcpy(nd + ND_MESSAGE + 2, mac, 6);
+	memset(frame + ETH_HEADER, 0, IP6_HEADER);
+	compose_nd_message(nd, type, target, mac);
 	return nd;
 }
 
 uint32_t compose_nd_solicit(uint8_t *frame, const uint8_t *mac, const uint8_t *dst,
 	const uint8_t *source, const uint8_t *target)
 {
-	uint8_t group[16] = {0xff, 2, [11] = 1, [12] = 0xff};
-	uint8_t group_mac[6] = {0x33, 0x33, 0xff};
+	uint8_t group[16], group_mac[6];
 
-	memcpy(group + 13, target + 13, 3);
-	memcpy(group_mac + 3, target + 13, 3);
-	begin_nd(frame, ND_NEIGHBOR_SOLICIT, target, ND_OPT_SOURCE_LINKADDR, mac);
-	compose_macs(frame, dst != NULL ? dst : group_mac, mac);
+	solicited_node(target, group);
+	compose_group_mac(group, group_mac);
+	begin_nd(frame, ND_NEIGHBOR_SOLICIT, mac, dst != NULL ? dst : group_mac, target);
 	compose_icmp6(frame + ETH_HEADER, source, dst != NULL ? target : group,
 		ND_MESSAGE + ND_OPTION, HOPS_ND);
 	return ETH_HEADER + IP6_HEADER + ND_MESSAGE + ND_OPTION;
@@ -103,10 +115,11 @@ uint32_t compose_nd_solicit(uint8_t *frame, const uint8_t *mac, const uint8_t *d
 
 uint32_t compose_nd_advert(uint8_t *frame, const uint8_t *mac, const uint8_t *target)
 {
-	uint8_t *nd = begin_nd(frame, ND_NEIGHBOR_ADVERT, target, ND_OPT_TARGET_LINKADDR, mac);
+	uint8_t group_mac[6], *nd;
 
+	compose_group_mac(ip6_all_nodes, group_mac);
+	nd = begin_nd(frame, ND_NEIGHBOR_ADVERT, mac, group_mac, target);
 	nd[4] = ND_OVERRIDE;
-	compose_macs(frame, all_nodes_mac, mac);
-	compose_icmp6(frame + ETH_HEADER, target, all_nodes, ND_MESSAGE + ND_OPTION, HOPS_ND);
+	compose_icmp6(frame + ETH_HEADER, target, ip6_all_nodes, ND_MESSAGE + ND_OPTION, HOPS_ND);
 	return ETH_HEADER + IP6_HEADER + ND_MESSAGE + ND_OPTION;
 }

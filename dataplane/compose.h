@@ -14,6 +14,9 @@
 // frame[0..11]; dst may lie in the frame.
 void compose_macs(uint8_t *frame, const uint8_t *dst, const uint8_t *src);
 
+// The MAC of a multicast group, 16 bytes, IPv4 mapped (RFC 1112, 6.4; RFC 2464, 7).
+void compose_group_mac(const uint8_t *group, uint8_t mac[6]);
+
 // Stores a sum of checksum_add() as a checksum.
 void compose_checksum(uint8_t *field, uint64_t sum);
 
@@ -31,6 +34,10 @@ struct arp_fields {
 	const uint8_t *target_mac; // NULL: zeros
 };
 uint32_t compose_arp(uint8_t *frame, const uint8_t *mac, const struct arp_fields *fields);
+
+// The message of a neighbour solicitation or advertisement with its link-layer address option:
+// ND_MESSAGE + ND_OPTION bytes, without a checksum.
+void compose_nd_message(uint8_t *nd, uint8_t type, const uint8_t *target, const uint8_t *mac);
 
 // Neighbour solicitation and advertisement (RFC 4861, 4.3 and 4.4), each with its link-layer
 // address option. They return the frame's length, as compose_arp() does, padding included.

@@ -110,7 +110,6 @@ struct steer_ring {
 struct down {
 	struct rte_ring *ring;
 	const struct port *port;
-	uint16_t tx_queue;
 };
 
 struct lcore {

@@ -69,7 +69,7 @@ static void define_fields(struct rte_acl_config *config)
 // A prefix is spread over the four words of an address: whole ones, part of one, none.
 static void make_rule(struct rule *ret, unsigned listener, const struct config_address *prefix)
 {
-	unsigned bits = prefix->prefix_len + (prefix->is_ip4 ? MAPPED_IP4 * 8u : 0u);
+	unsigned bits = config_network_bits(prefix);
 
 	memset(ret, 0, sizeof(*ret));
 	ret->data.category_mask = 1;

@@ -3,7 +3,7 @@
 #include "dataplane/fragments.h"
 
 #include "common/clock.h"
-#include "dataplane/checksum.h"
+#include "dataplane/compose.h"
 #include "dataplane/wire.h"
 
 #include <rte_ip_frag.h>
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 
 #define WAYS 8u
-#define FLOWS_A_BUCKET 4u // half full at most: a datagram has two buckets to choose from
+#define FLOWS_A_BUCKET 4u // the library doubles it: a quarter full at most
 #define PREFETCH 3
 #define MORE_FRAGMENTS 0x2000
 #define OFFSET_BITS 0x1fff
@@ -39,8 +39,8 @@ int fragments_give_lcore(struct lcore *lcore)
 	if (f == NULL)
 		return -ENOMEM;
 	f->look_gap = timeout / 16 + 1;
-	f->table = rte_ip_frag_table_create(
-		config->fragment_flows, WAYS, config->fragment_flows, timeout, SOCKET_ID_ANY);
+	f->table = rte_ip_frag_table_create(config->fragment_flows / FLOWS_A_BUCKET + 1, WAYS,
+		config->fragment_flows, timeout, SOCKET_ID_ANY);
 	return f->table != NULL ? 0 : -ENOMEM;
 }
 
@@ -145,13 +145,11 @@ static void set_ip4_checksum(struct rte_mbuf *m)
 {
 	uint8_t *ip = rte_pktmbuf_mtod_offset(m, uint8_t *, m->l2_len);
 	uint32_t header = (ip[0] & 15) * 4u;
-	uint16_t sum;
 
 	if (ip[0] >> 4 != 4)
 		return;
 	put16(ip + 10, 0);
-	sum = checksum_fold(checksum_add(0, ip, header));
-	memcpy(ip + 10, &sum, sizeof(sum));
+	compose_checksum(ip + 10, checksum_add(0, ip, header));
 }
 
 struct rte_mbuf *fragments_take(

@@ -24,5 +24,5 @@ static inline bool packet_is_fragment(const struct packet *packet)
 // a chain to be parsed again; else NULL, and the mbuf is held, or dropped and counted.
 struct rte_mbuf *fragments_take(
 	struct lcore *lcore, struct rte_mbuf *m, const struct packet *packet);
-// Frees what has waited too long; once a round, and after a burst that had fragments.
+// Frees what has waited too long. Called every round; looks 16 times in the timeout.
 void fragments_expire(struct lcore *lcore, uint64_t ticks);

@@ -12,7 +12,6 @@
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 
-#define ND_SOLICITED 0x40
 #define IGMP_QUERY 0x11
 #define IGMP_MESSAGE 8u
 #define MLD_QUERY 130
@@ -58,9 +57,7 @@ bool host_subnet_broadcast(const struct host_identity *host, const uint8_t *addr
 
 static bool is_solicited_node(const uint8_t *address)
 {
-	static const uint8_t prefix[13] = {0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff};
-
-	return memcmp(address, prefix, sizeof(prefix)) == 0;
+	return memcmp(address, solicited_prefix, sizeof(solicited_prefix)) == 0;
 }
 
 bool host_solicited_node(const struct host_identity *host, const uint8_t *address)

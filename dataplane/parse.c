@@ -269,13 +269,6 @@ static inline bool ip6_for_us(const struct host_identity *host, const uint8_t *d
 	return host_has_address(host, dst) || host->promiscuous || host_has_group(host, dst);
 }
 
-static bool ip6_all_nodes(const uint8_t *dst)
-{
-	static const uint8_t all_nodes[16] = {0xff, 2, [15] = 1};
-
-	return same16(dst, all_nodes);
-}
-
 static enum pkt_drop parse_ip6(const uint8_t *frame, uint32_t len, enum checksum_state l4,
 	const struct host_identity *host, const struct listener_table *listeners,
 	struct packet *ret)
@@ -290,7 +283,8 @@ static enum pkt_drop parse_ip6(const uint8_t *frame, uint32_t len, enum checksum
 	memcpy(ret->src_addr, ip + 8, sizeof(ret->src_addr));
 	memcpy(ret->dst_addr, ip + 24, sizeof(ret->dst_addr));
 	ours = ip6_for_us(host, ret->dst_addr);
-	if (!ours && !host_solicited_node(host, ret->dst_addr) && !ip6_all_nodes(ret->dst_addr))
+	if (!ours && !host_solicited_node(host, ret->dst_addr) &&
+		!same16(ret->dst_addr, ip6_all_nodes))
 		return DROP_ip_other_host;
 	ret->l4 = ret->l3 + IP6_HEADER;
 	ret->l4_len = get16(ip + 4);

@@ -94,7 +94,7 @@ static void send_down(struct lcore *lcore, const struct down *down)
 
 	if (count == 0)
 		return;
-	sent = rte_eth_tx_burst(down->port->id, down->tx_queue, frames, (uint16_t)count);
+	sent = rte_eth_tx_burst(down->port->id, 0, frames, (uint16_t)count);
 	counter_add(&lcore->values[LCORE_sent_down], sent);
 	if (sent == count)
 		return;

@@ -15,11 +15,15 @@
 #define IP6_HEADER 40u
 #define UDP_HEADER 8u
 #define ICMP_HEADER 8u
-#define ND_MESSAGE 24u // neighbour solicitation or advertisement without options
-#define ND_OPTION 8u   // link-layer address option for Ethernet
+#define ND_MESSAGE 24u   // neighbour solicitation or advertisement without options
+#define ND_OPTION 8u     // link-layer address option for Ethernet
+#define ND_OVERRIDE 0x20 // flags of an advertisement (RFC 4861, 4.4)
+#define ND_SOLICITED 0x40
 
 #define MAPPED_IP4 12 // where the IPv4 address stands in one mapped into IPv6
-#define GROUP_BIT 1u  // in a MAC's first byte: multicast or broadcast
+#define MAC_TEXT "%02x:%02x:%02x:%02x:%02x:%02x"
+#define MAC_BYTES(mac) (mac)[0], (mac)[1], (mac)[2], (mac)[3], (mac)[4], (mac)[5]
+#define GROUP_BIT 1u // in a MAC's first byte: multicast or broadcast
 
 static inline uint16_t raw16(const uint8_t *p)
 {
@@ -73,6 +77,17 @@ static const uint8_t mapped_prefix[MAPPED_IP4] = {[10] = 0xff, [11] = 0xff};
 static inline bool address_is_ip4(const uint8_t *address)
 {
 	return memcmp(address, mapped_prefix, MAPPED_IP4) == 0;
+}
+
+static const uint8_t ip6_all_nodes[16] = {0xff, 2, [15] = 1};
+
+static const uint8_t solicited_prefix[13] = {0xff, 2, [11] = 1, [12] = 0xff};
+
+// The solicited-node group of an IPv6 address (RFC 4291, 2.7.1).
+static inline void solicited_node(const uint8_t *address, uint8_t ret[16])
+{
+	memcpy(ret, solicited_prefix, sizeof(solicited_prefix));
+	memcpy(ret + 13, address + 13, 3);
 }
 
 // ret: 16 bytes, written in one piece: who compares them next must not wait for narrower stores.

@@ -50,16 +50,6 @@ bool announce_defend(struct announcer *a, const uint8_t *address, uint64_t now)
 	return false;
 }
 
-uint64_t announce_due(const struct announcer *a)
-{
-	uint64_t due = UINT64_MAX;
-
-	for (unsigned i = 0; i < a->host->address_count; i++)
-		if (a->addresses[i].due < due)
-			due = a->addresses[i].due;
-	return due;
-}
-
 // RFC 5227, 2.3, and RFC 4861, 7.2.6.
 static uint32_t compose(const struct announcer *a, unsigned i, uint8_t *frame)
 {

@@ -24,6 +24,5 @@ void announce_all(struct announcer *a, uint64_t now);
 // Somebody else uses the address: answers with one announcement, at most every ten seconds
 // (RFC 5227, 2.4). False: it is none of ours.
 bool announce_defend(struct announcer *a, const uint8_t *address, uint64_t now);
-uint64_t announce_due(const struct announcer *a);
 // The next announcement that is due, as a frame (room for 128 bytes); 0: none.
 uint32_t announce_next(struct announcer *a, uint64_t now, uint8_t *frame);

@@ -10,7 +10,6 @@
 
 #define SECOND_NS 1000000000ull
 #define ROBUSTNESS 2                       // RFC 3376, 8.1
-#define ROBUSTNESS_MAX 7                   // three bits
 #define UNSOLICITED_NS SECOND_NS           // Unsolicited Report Interval: RFC 3376, 8.11
 #define OLDER_QUERIER_NS (400 * SECOND_NS) // never less than it can be: RFC 3376, 8.12
 #define RECORDS_MAX 64
@@ -36,9 +35,9 @@ void groups_init(struct groups *g, const struct host_identity *host, uint32_t se
 	for (unsigned i = 0; i < host->group_count; i++)
 		join(g, host->groups[i].s6_addr);
 	for (unsigned i = 0; i < host->address_count; i++) {
-		uint8_t group[16] = {0xff, 2, [11] = 1, [12] = 0xff};
+		uint8_t group[16];
 
-		memcpy(group + 13, host->addresses[i].ip.s6_addr + 13, 3);
+		solicited_node(host->addresses[i].ip.s6_addr, group);
 		if (!host->addresses[i].is_ip4)
 			join(g, group);
 	}

@@ -75,10 +75,10 @@ static void tell_conflict(struct host_port *hp, const struct neighbour_news *new
 		return;
 	hp->told_conflict_at = now;
 	memcpy(&address.ip, news->address, sizeof(address.ip));
-	log_err("port %s: %02x:%02x:%02x:%02x:%02x:%02x uses the address %s of this port, too; "
+	log_err("port %s: " MAC_TEXT " uses the address %s of this port, too; "
 		"mend: give one of the two another",
-		hp->port->config->name, news->mac[0], news->mac[1], news->mac[2], news->mac[3],
-		news->mac[4], news->mac[5], config_address_text(&address, text, sizeof(text)));
+		hp->port->config->name, MAC_BYTES(news->mac),
+		config_address_text(&address, text, sizeof(text)));
 }
 
 static void take_news(struct host *host, struct host_port *hp, const uint8_t *frame,

@@ -139,7 +139,7 @@ static int give_down(struct lcore *lcore, struct host_port *hp)
 
 		if (queue->port != hp->port || queue->tx_queue != 0)
 			continue;
-		lcore->down[lcore->down_count++] = (struct down){hp->down, hp->port, 0};
+		lcore->down[lcore->down_count++] = (struct down){hp->down, hp->port};
 		if (lcore->wake_fd < 0)
 			lcore->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 		hp->wake_fd = lcore->wake_fd;

@@ -118,18 +118,6 @@ bool membership_query_read(
 	return read_mld(frame, packet, ret);
 }
 
-// RFC 1112, 6.4, and RFC 2464, 7.
-static void group_mac(const uint8_t *group, uint8_t mac[6])
-{
-	if (address_is_ip4(group)) {
-		memcpy(mac, (const uint8_t[]){1, 0, 0x5e, group[13] & 0x7f}, 4);
-		memcpy(mac + 4, group + 14, 2);
-	} else {
-		memcpy(mac, (const uint8_t[]){0x33, 0x33}, 2);
-		memcpy(mac + 2, group + 12, 4);
-	}
-}
-
 static const struct in6_addr *source_of(const struct host_identity *host, bool ip4)
 {
 	for (unsigned i = 0; i < host->address_count; i++) {
@@ -188,7 +176,7 @@ uint32_t membership_report4(const struct host_identity *host, unsigned version,
 	if (source == NULL)
 		return 0;
 	destination4(version, records, to);
-	group_mac(to, mac);
+	compose_group_mac(to, mac);
 	compose_macs(frame, mac, host->mac);
 	put16(frame + 12, ETHERTYPE_IP);
 	len = fill_igmp(igmp, version, records, count);
@@ -251,7 +239,7 @@ uint32_t membership_report6(const struct host_identity *host, unsigned version,
 	uint32_t len;
 
 	destination6(version, records, to);
-	group_mac(to, mac);
+	compose_group_mac(to, mac);
 	compose_macs(frame, mac, host->mac);
 	put16(frame + 12, ETHERTYPE_IPV6);
 	len = fill_mld(mld, version, records, count);

@@ -36,22 +36,11 @@ static bool is_of(const struct neighbour *e, const uint8_t *address)
 	       atomic_load_explicit(&e->address[1], memory_order_relaxed) == raw64(address + 8);
 }
 
-static bool same_bits(const uint8_t *a, const uint8_t *b, unsigned bits)
-{
-	if (memcmp(a, b, bits / 8) != 0)
-		return false;
-	return bits % 8 == 0 || ((a[bits / 8] ^ b[bits / 8]) & (0xff00 >> bits % 8)) == 0;
-}
-
 static bool on_link(const struct host_identity *host, const uint8_t *address)
 {
-	for (unsigned i = 0; i < host->address_count; i++) {
-		const struct config_address *own = &host->addresses[i];
-		unsigned bits = own->prefix_len + (own->is_ip4 ? MAPPED_IP4 * 8u : 0u);
-
-		if (same_bits(own->ip.s6_addr, address, bits))
+	for (unsigned i = 0; i < host->address_count; i++)
+		if (config_covers(&host->addresses[i], address))
 			return true;
-	}
 	return false;
 }
 
@@ -255,11 +244,10 @@ static const uint8_t *source_for(const struct host_identity *host, const uint8_t
 
 	for (unsigned i = 0; i < host->address_count; i++) {
 		const struct config_address *own = &host->addresses[i];
-		unsigned bits = own->prefix_len + (own->is_ip4 ? MAPPED_IP4 * 8u : 0u);
 
 		if (own->is_ip4 != address_is_ip4(target))
 			continue;
-		if (same_bits(own->ip.s6_addr, target, bits))
+		if (config_covers(own, target))
 			return own->ip.s6_addr;
 		if (any == NULL)
 			any = own->ip.s6_addr;
@@ -380,8 +368,8 @@ void neighbour_news(const uint8_t *frame, const struct packet *packet, struct ne
 			get16(arp + 6) == ARPOP_REPLY && raw32(arp + 14) != raw32(arp + 24);
 		return;
 	}
-	ret->solicited = (nd[4] & 0x40) != 0;
-	ret->override = (nd[4] & 0x20) != 0;
+	ret->solicited = (nd[4] & ND_SOLICITED) != 0;
+	ret->override = (nd[4] & ND_OVERRIDE) != 0;
 	for (; at < packet->l4_len; at += nd[at + 1] * 8u) {
 		if (nd[at] != ND_OPT_TARGET_LINKADDR)
 			continue;

@@ -92,10 +92,9 @@ static void configure(
 	if (err == 0)
 		err = set_link(nl, ifindex, mac, mtu);
 	if (err != 0)
-		log_warn("port %s: exception device %s: %s; mend: ip link set dev %s address "
-			 "%02x:%02x:%02x:%02x:%02x:%02x mtu %u up",
-			port, name, nl_geterror(err), name, mac[0], mac[1], mac[2], mac[3], mac[4],
-			mac[5], mtu);
+		log_warn("port %s: exception device %s: %s; mend: ip link set dev %s "
+			 "address " MAC_TEXT " mtu %u up",
+			port, name, nl_geterror(err), name, MAC_BYTES(mac), mtu);
 	for (unsigned i = 0; i < host->address_count; i++) {
 		err = add_address(nl, ifindex, &host->addresses[i]);
 		if (err == 0)

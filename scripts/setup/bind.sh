@@ -3,7 +3,7 @@
 # Takes NICs from the kernel and gives them back as they were.
 #
 # What a NIC was stands in $state/nic-ADDRESS, a word and its value a line: driver, override, and for
-# each network device net, up, mtu, mac, address, route4, route6.
+# each network device net, mtu, mac, up, address, route4, route6.
 
 # How long a driver may take to make its network device, in tenths of a second.
 WAIT_NETDEV=100

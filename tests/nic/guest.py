@@ -34,7 +34,7 @@ class Machine:
             self.options += ["-device", "intel-iommu,intremap=on,caching-mode=on"]
             self.append += " intel_iommu=on iommu=pt"
 
-    def nic(self, model, queues=1, bus=None, **properties):
+    def nic(self, model, bus=None, **properties):
         """A NIC in a slot of its own, whose other end is tapN in the host's namespace."""
         n = self.nics
         self.nics += 1
@@ -42,8 +42,7 @@ class Machine:
             bus = f"slot{n}"
             self.options += ["-device", f"pcie-root-port,bus=pcie.0,id={bus},chassis={n + 1}"]
         extra = "".join(f",{key}={value}" for key, value in properties.items())
-        many = f",queues={queues}" if queues > 1 else ""
-        self.options += ["-netdev", f"tap,id=n{n},ifname=tap{n},script=no,downscript=no{many}",
+        self.options += ["-netdev", f"tap,id=n{n},ifname=tap{n},script=no,downscript=no",
                          "-device", f"{model},netdev=n{n},mac={MAC % (n + 1)},"
                                     f"bus={bus},id=nic{n}{extra}"]
 
@@ -57,12 +56,11 @@ class Machine:
 class Wire:
     """A namespace with a TAP for each of a machine's NICs, tap0 with the senders' addresses."""
 
-    def __init__(self, nics, queues=1, mtu=1500):
+    def __init__(self, nics, mtu=1500):
         self.name = f"millrace-lab-{os.getpid()}"
         sh("ip", "netns", "add", self.name)
-        many = ["multi_queue"] if queues > 1 else []
         for n in range(nics):
-            self.sh("ip", "tuntap", "add", "dev", f"tap{n}", "mode", "tap", *many)
+            self.sh("ip", "tuntap", "add", "dev", f"tap{n}", "mode", "tap")
             self.sh("sysctl", "-qw", f"net.ipv6.conf.tap{n}.accept_dad=0")
             self.sh("ip", "link", "set", f"tap{n}", "mtu", mtu, "up")
         self.sh("ip", "addr", "add", f"{SENDER4}/24", "dev", "tap0")

@@ -19,12 +19,12 @@ LOG = "/run/millraced.log"
 class Lab:
     """A guest that is up, with a disk at /mnt."""
 
-    def __init__(self, r, machine, queues=1, mtu=1500, programs=()):
+    def __init__(self, r, machine, mtu=1500, programs=()):
         self.r = r
         self.initrd = r.home / "initrd"
         self.kernel = parts.build_root(r.home / "root", self.initrd, programs)
         self.machine = machine
-        self.wire = guest.Wire(max(machine.nics, 1), queues, mtu)
+        self.wire = guest.Wire(max(machine.nics, 1), mtu)
         r.stack.callback(self.wire.close)
         self.guest = None
 

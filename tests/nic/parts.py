@@ -5,7 +5,6 @@ root in memory that is put together anew from this machine's own programs and th
 The fetched parts stay in MILLRACE_LAB (/var/tmp/millrace-lab) for the next run.
 """
 
-import gzip
 import os
 import pathlib
 import re
@@ -18,7 +17,7 @@ import rig
 LAB = pathlib.Path(os.environ.get("MILLRACE_LAB", "/var/tmp/millrace-lab"))
 HERE = pathlib.Path(__file__).resolve().parent
 
-# A newer one than Debian 12's has igb with its queues, and an NVMe that honours FUA.
+# A newer one than Debian 12's has igb with its queues.
 QEMU_PACKAGES = ["qemu-system-x86", "qemu-system-common", "qemu-system-data"]
 
 MODULES = ["vfio-pci", "vfio_iommu_type1", "uio_pci_generic", "e1000e", "igb", "virtio_net",
