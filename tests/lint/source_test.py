@@ -23,8 +23,10 @@ MAY_INCLUDE = {
     "wal": {"common"},
     "batching": {"common", "wal"},
     "http": {"common", "wal"},
-    "dataplane": {"common", "wal", "batching", "http"},
-    "cli": {"common", "wal", "batching", "http", "dataplane"},
+    "transport": set(),
+    "dataplane": {"common", "wal", "batching", "http", "transport"},
+    "lib": {"common", "include", "transport"},
+    "cli": {"common", "wal", "batching", "http", "dataplane", "include", "lib", "transport"},
 }
 
 # Split, so that this file does not find itself.
