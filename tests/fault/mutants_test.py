@@ -70,9 +70,12 @@ def unit_fails(test):
 
 
 def sim_fails(test):
-    if run("ninja", "-C", BUILD, f"tests/{test}").returncode != 0:
+    program = f"tests/{test}"
+    if (TREE / program).is_dir():
+        program += "/" + test.split("/")[1]
+    if run("ninja", "-C", BUILD, program).returncode != 0:
         return "does not build"
-    done = run(BUILD / "tests" / test, "--seeds", SIM_SEEDS, timeout=300)
+    done = run(BUILD / program, "--seeds", SIM_SEEDS, timeout=300)
     return None if done.returncode == 1 else f"survived {SIM_SEEDS} seeds of {test}"
 
 
