@@ -34,6 +34,10 @@
 
 #define WAL_FLAG_SEALED 1u // last block of its batch
 
+// In the column 'listener': no event, but a row that the protocol of reliable listeners keeps (an
+// epoch of a source that opens). Whoever reads events leaves it out.
+#define WAL_LISTENER_PROTOCOL 0xffffu
+
 struct wal_id {
 	uint8_t bytes[16];
 };

@@ -101,7 +101,8 @@ struct wal {
 	_Atomic(struct segment *) to_name; // owner puts, keeper takes
 	_Atomic bool spare_wanted;         // owner: a spare is needed at once or soon
 	_Atomic bool stop;
-	int wake_fd; // eventfd: owner writes once per segment
+	_Atomic uint64_t hold_seq; // rows from here on are not retired; any thread puts
+	int wake_fd;               // eventfd: owner writes once per segment
 
 	// keeper
 	pthread_t keeper;

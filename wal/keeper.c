@@ -175,6 +175,10 @@ static bool due(const struct wal *wal, const struct segment *s)
 	if (!s->next || s->fd >= 0 || wal_failed(wal) ||
 		atomic_load(&wal->state.durable_seq) <= s->next->first_seq)
 		return false;
+#ifndef MUTANT_HOLD_IGNORED
+	if (s->next->first_seq > atomic_load(&wal->hold_seq))
+		return false;
+#endif
 	// The segment being filled and its spare count: what the log takes stays below the bound.
 	if (log->retain_bytes && wal->bytes + log->segment_bytes > log->retain_bytes)
 		return true;

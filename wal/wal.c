@@ -218,6 +218,7 @@ int wal_open(
 		return -ENOMEM;
 	wal->options = *options;
 	wal->wake_fd = -1;
+	atomic_init(&wal->hold_seq, options->hold ? 0 : UINT64_MAX);
 	snprintf(wal->dir, sizeof(wal->dir), "%s", options->dir);
 	wal->options.dir = wal->dir;
 	wal->options.receiver = wal->receiver = strdup(options->receiver);
@@ -289,6 +290,16 @@ const char *wal_io_name(const struct wal *wal)
 const struct hist *wal_commit_hist(const struct wal *wal)
 {
 	return &wal->commit_ns;
+}
+
+uint64_t wal_rotations(const struct wal *wal)
+{
+	return wal->counters[WAL_segments_rotated];
+}
+
+void wal_hold(struct wal *wal, uint64_t seq)
+{
+	atomic_store(&wal->hold_seq, seq);
 }
 
 void wal_durable_position(const struct wal *wal, uint64_t *segment_first, uint64_t *offset)

@@ -33,6 +33,7 @@ struct wal_options {
 	struct config_log log;
 	int lock_fd; // of wal_lock_dir(); registered in the ring, not owned
 	bool hugepages;
+	bool hold; // nothing is retired before wal_hold() is called
 };
 
 struct wal_block {
@@ -130,6 +131,10 @@ int wal_open(struct wal **ret, const struct wal_options *options, struct wal_rec
 // Frees everything; after wal_detach() only. Control thread.
 void wal_close(struct wal *wal);
 
+// Rows from 'seq' on are kept whatever retention says, until the next call; UINT64_MAX: none. Any
+// thread.
+void wal_hold(struct wal *wal, uint64_t seq);
+
 // The durable position as a pair that belongs together: every byte below *offset of the segment
 // that begins with seq *segment_first, and every earlier segment, is durable. Any thread.
 void wal_durable_position(const struct wal *wal, uint64_t *segment_first, uint64_t *offset);
@@ -154,6 +159,8 @@ int wal_seal_empty(struct wal *wal);
 
 // Owner: seq that the first row of the next block gets.
 uint64_t wal_next_seq(const struct wal *wal);
+// Owner: how often a segment was begun after the first.
+uint64_t wal_rotations(const struct wal *wal);
 // Owner: number of the batch that the next block belongs to.
 uint64_t wal_next_batch(const struct wal *wal);
 
