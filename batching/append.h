@@ -83,6 +83,7 @@ static inline void append_row(struct open_block *o, const struct event *event)
 
 // Appends one event. 0: it is in the open block, or was dropped under a counter of its own (log
 // full, partition failed, too large). -EAGAIN: every block is in flight; poll and offer it again.
+// A reliable event is never dropped, for its sender has it still: -ENOSPC, -EIO, -EMSGSIZE instead.
 static inline int batcher_append(struct batcher *batcher, const struct event *event)
 {
 	struct open_block *o = batcher_open_block(batcher);

@@ -164,23 +164,25 @@ static void open_block(struct batcher *b, struct wal_block *block, uint32_t firs
 		b->batch_opened_at = b->opened_at;
 }
 
-static int drop(struct batcher *b, enum batcher_counter reason)
+static int drop(struct batcher *b, const struct event *event, enum batcher_counter reason, int err)
 {
+	if (event->source_id != 0)
+		return err;
 	b->open.events_in++;
 	count(b, reason);
 
 	return 0;
 }
 
-static int no_block(struct batcher *b)
+static int no_block(struct batcher *b, const struct event *event)
 {
 	const struct wal_state *s = wal_state(b->wal);
 
 	if (wal_error(b))
-		return drop(b, BATCHER_DROP_partition_failed);
+		return drop(b, event, BATCHER_DROP_partition_failed, -EIO);
 	// While writes are in flight a block may be had in a moment even on a full disk.
 	if (atomic_load_explicit(&s->full, memory_order_relaxed) && !wal_busy(b->wal))
-		return drop(b, BATCHER_DROP_log_full);
+		return drop(b, event, BATCHER_DROP_log_full, -ENOSPC);
 	if (!b->waited)
 		count(b, BATCHER_waits);
 	b->waited = true;
@@ -206,13 +208,13 @@ int batcher_append_slow(
 	struct wal_block *block;
 
 	if (!fits && event->payload_len > block_payload_max(b->log->block_bytes))
-		return drop(b, BATCHER_DROP_too_large);
+		return drop(b, event, BATCHER_DROP_too_large, -EMSGSIZE);
 	if (!fits && b->block)
 		submit(b, false);
 	if (!b->block) {
 		block = wal_block_get(b->wal);
 		if (!block)
-			return no_block(b);
+			return no_block(b, event);
 		b->waited = false;
 		open_block(b, block, event->payload_len);
 	}
@@ -286,6 +288,11 @@ uint64_t batcher_deadline(const struct batcher *batcher)
 	}
 
 	return at;
+}
+
+uint32_t batcher_rows_open(const struct batcher *batcher)
+{
+	return batcher->open.rows;
 }
 
 bool batcher_in_flight(const struct batcher *batcher)

@@ -70,6 +70,9 @@ bool batcher_poll(struct batcher *batcher, uint64_t ticks);
 // Owner: ticks at which batcher_poll() next has something to do by the clock; UINT64_MAX: never.
 uint64_t batcher_deadline(const struct batcher *batcher);
 
+// Owner: events in the open block.
+uint32_t batcher_rows_open(const struct batcher *batcher);
+
 // Owner: true while writes are in flight, when the lcore must yield now and then.
 bool batcher_in_flight(const struct batcher *batcher);
 

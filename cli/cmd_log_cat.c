@@ -51,7 +51,7 @@ static void print_rows(struct cat *cat, const struct wal_block_view *view)
 		struct wal_row row;
 
 		wal_row_get(view, i, &row);
-		if (row.seq < cat->from)
+		if (row.seq < cat->from || row.listener == WAL_LISTENER_PROTOCOL)
 			continue;
 		if (cat->format == FORMAT_TEXT)
 			log_row_text(&row, stdout);

@@ -25,6 +25,7 @@
 #define CONFIG_CPUS_MAX 128
 
 enum config_mode { MODE_RUN_TO_COMPLETION, MODE_PIPELINE };
+enum config_kind { KIND_PLAIN, KIND_RELIABLE };
 enum config_split { SPLIT_DATAGRAM, SPLIT_LINES };
 enum config_durability { DURABILITY_FLUSH, DURABILITY_DSYNC };
 enum config_compression { COMPRESSION_NONE, COMPRESSION_LZ4 };
@@ -56,7 +57,8 @@ struct config_port {
 
 struct config_listener {
 	char name[CONFIG_NAME_MAX];
-	uint16_t number;   // what the column 'listener' holds: position in the file, from 0
+	uint16_t number; // what the column 'listener' holds: position in the file, from 0
+	enum config_kind kind;
 	uint16_t udp_port; // 1..65535
 	bool any_address;
 	struct config_address address;
@@ -64,6 +66,15 @@ struct config_listener {
 	unsigned allow_count; // 0: any source
 	struct config_address allow[CONFIG_ALLOW_MAX];
 	uint32_t source_rate; // packets/s of a source address; 0: any
+};
+
+// Of each partition.
+struct config_reliable {
+	uint32_t sources, sessions; // most at once
+	uint64_t credit_bytes;      // under way, of all senders together
+	uint32_t event_bytes;       // the largest event
+	uint32_t large_events;      // larger than a datagram, put together at a time
+	char keys[CONFIG_PATH_MAX]; // file of pre-shared keys; "": none
 };
 
 struct config_log {
@@ -104,6 +115,7 @@ struct config {
 	struct config_port ports[CONFIG_PORTS_MAX];
 	unsigned listener_count;
 	struct config_listener listeners[CONFIG_LISTENERS_MAX];
+	struct config_reliable reliable;
 	struct config_log log;
 };
 

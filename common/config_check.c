@@ -188,6 +188,33 @@ static void check_listener_pair(const struct checking *c, unsigned i, unsigned j
 			j, i, b->udp_port);
 }
 
+static void check_listener(const struct checking *c, unsigned i)
+{
+	const struct config_listener *listener = &c->config->listeners[i];
+
+	if (listener->kind != KIND_RELIABLE)
+		return;
+	if (listener->split != SPLIT_DATAGRAM)
+		ERROR(c, item_line(c, "listeners", i),
+			"listeners[%u].split: the events of a reliable listener are its senders'",
+			i);
+	if (!listener->any_address && config_is_multicast(&listener->address))
+		ERROR(c, item_line(c, "listeners", i),
+			"listeners[%u].address: a reliable listener answers, so it has no "
+			"multicast address",
+			i);
+}
+
+// An event and its columns must fit a block.
+static void check_reliable(const struct checking *c)
+{
+	const struct config *config = c->config;
+
+	if (config->reliable.event_bytes > config->log.block_bytes / 2)
+		ERROR(c, line_of(c, "reliable", "event_size"),
+			"reliable.event_size: must be at most half of log.block_size");
+}
+
 // Said unless the list was refused already because it is none.
 static void check_any(const struct checking *c, const char *list, unsigned count)
 {
@@ -244,6 +271,8 @@ static void check_lists(const struct checking *c)
 	for (unsigned j = 1; j < config->port_count; j++)
 		for (unsigned i = 0; i < j; i++)
 			check_port_pair(c, i, j);
+	for (unsigned i = 0; i < config->listener_count; i++)
+		check_listener(c, i);
 	for (unsigned j = 1; j < config->listener_count; j++)
 		for (unsigned i = 0; i < j; i++)
 			check_listener_pair(c, i, j);
@@ -257,6 +286,7 @@ void config_cross_check(const struct config *config, const struct config_node *r
 	check_workers(&c);
 	check_allowed(&c);
 	check_log(&c);
+	check_reliable(&c);
 	check_compression(&c);
 	check_lists(&c);
 	check_groups(&c);

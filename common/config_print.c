@@ -148,7 +148,7 @@ static bool is_absent(const struct config_key *key, const void *holder)
 {
 	const struct config_listener *listener = holder;
 
-	if (key->type == TYPE_NAME)
+	if (key->type == TYPE_NAME || key->type == TYPE_PATH)
 		return *((const char *)holder + key->offset) == '\0';
 	return key->type == TYPE_LISTEN_ADDRESS && listener->any_address;
 }

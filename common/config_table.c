@@ -183,10 +183,11 @@ static const struct config_key listener_keys[] = {
 	{
 		.name = "kind",
 		.type = TYPE_CHOICE,
+		FIELD(config_listener, kind),
 		.standard = "plain",
-		.choices = "plain",
-		.note = "; reliable listeners are not in this version",
-		.help = "What is spoken: plain UDP without acknowledgement",
+		.choices = "plain|reliable",
+		.help = "What is spoken: plain UDP without acknowledgement, or the protocol of "
+			"libmillrace",
 	},
 	{
 		.name = "port",
@@ -485,6 +486,13 @@ const struct config_key config_keys[] = {
 		.max = CONFIG_LISTENERS_MAX,
 		.children = listener_keys,
 		.help = "Where events arrive; the first that fits takes the datagram",
+	},
+	{
+		.name = "reliable",
+		.type = TYPE_SECTION,
+		.offset = offsetof(struct config, reliable),
+		.children = config_reliable_keys,
+		.help = "What each partition has for the senders of reliable listeners",
 	},
 	{
 		.name = "log",

@@ -51,6 +51,7 @@ struct config_key {
 };
 
 extern const struct config_key config_keys[]; // ends with name NULL
+extern const struct config_key config_reliable_keys[];
 
 // What the key takes, in words: "128KiB to 16MiB", "flush or dsync". buf: at least 128 bytes.
 const char *config_range_text(const struct config_key *key, char *buf);

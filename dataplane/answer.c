@@ -12,7 +12,6 @@
 #include <netinet/ip_icmp.h>
 
 #define HOPS_ECHO 64
-#define IP4_DONT_FRAGMENT 0x4000
 
 // RFC 826. Returns the frame's length.
 static uint32_t answer_arp(

@@ -133,6 +133,15 @@ static void payload_pieces(
 	}
 }
 
+uint8_t *chain_payload(struct lcore *lcore, const struct rte_mbuf *m, const struct packet *packet)
+{
+	struct event_piece pieces[CHAIN_MBUFS_MAX];
+
+	payload_pieces(m, packet, pieces);
+	copy_pieces(lcore->linear, pieces, packet->payload_len);
+	return lcore->linear;
+}
+
 bool chain_append(struct lcore *lcore, struct partition *partition, const struct rte_mbuf *m,
 	const struct packet *packet, int64_t received_at)
 {
@@ -149,9 +158,8 @@ bool chain_append(struct lcore *lcore, struct partition *partition, const struct
 		return true;
 	}
 	// A line may lie across two mbufs, so this is the one payload that is copied twice.
-	copy_pieces(lcore->linear, pieces, event.payload_len);
 	copy.payload = 0;
-	return pipeline_append_lines(lcore, partition, lcore->linear, &copy);
+	return pipeline_append_lines(lcore, partition, chain_payload(lcore, m, packet), &copy);
 }
 
 void chain_cut(struct rte_mbuf *m, uint32_t len)

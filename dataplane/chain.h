@@ -23,5 +23,8 @@ void chain_parse(struct rte_mbuf *m, enum checksum_state ip, enum checksum_state
 bool chain_append(struct lcore *lcore, struct partition *partition, const struct rte_mbuf *m,
 	const struct packet *packet, int64_t received_at);
 
+// The payload in one piece: a copy, in the lcore's room for one.
+uint8_t *chain_payload(struct lcore *lcore, const struct rte_mbuf *m, const struct packet *packet);
+
 // Cuts the frame behind its first len bytes, and frees the mbufs that are then empty.
 void chain_cut(struct rte_mbuf *m, uint32_t len);

@@ -8,6 +8,8 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 
+#define HOPS 64
+
 void compose_macs(uint8_t *frame, const uint8_t *dst, const uint8_t *src)
 {
 	memmove(frame, dst, 6);
@@ -122,4 +124,58 @@ uint32_t compose_nd_advert(uint8_t *frame, const uint8_t *mac, const uint8_t *ta
 	nd[4] = ND_OVERRIDE;
 	compose_icmp6(frame + ETH_HEADER, target, ip6_all_nodes, ND_MESSAGE + ND_OPTION, HOPS_ND);
 	return ETH_HEADER + IP6_HEADER + ND_MESSAGE + ND_OPTION;
+}
+
+static uint32_t begin_ip4(uint8_t *ip, const struct udp_fields *fields, uint32_t len)
+{
+	memset(ip, 0, IP4_HEADER);
+	ip[0] = 0x45;
+	put16(ip + 2, (uint16_t)(IP4_HEADER + len));
+	put16(ip + 6, IP4_DONT_FRAGMENT);
+	ip[8] = HOPS;
+	ip[9] = IPPROTO_UDP;
+	memcpy(ip + 12, fields->source + MAPPED_IP4, 4);
+	memcpy(ip + 16, fields->target + MAPPED_IP4, 4);
+	compose_checksum(ip + 10, checksum_add20(0, ip));
+	return IP4_HEADER;
+}
+
+static uint32_t begin_ip6(uint8_t *ip, const struct udp_fields *fields, uint32_t len)
+{
+	put32(ip, 6u << 28);
+	put16(ip + 4, (uint16_t)len);
+	ip[6] = IPPROTO_UDP;
+	ip[7] = HOPS;
+	memcpy(ip + 8, fields->source, 16);
+	memcpy(ip + 24, fields->target, 16);
+	return IP6_HEADER;
+}
+
+uint32_t compose_udp(
+	uint8_t *frame, const struct udp_fields *fields, const uint8_t *payload, uint32_t len)
+{
+	bool ip4 = address_is_ip4(fields->target);
+	uint32_t at = 12;
+	uint8_t *ip, *udp;
+
+	compose_macs(frame, fields->to_mac, fields->mac);
+	if (fields->vlan != 0) {
+		put16(frame + at, ETHERTYPE_VLAN);
+		put16(frame + at + 2, fields->vlan);
+		at += VLAN_TAG;
+	}
+	put16(frame + at, ip4 ? ETHERTYPE_IP : ETHERTYPE_IPV6);
+	ip = frame + at + 2;
+	len += UDP_HEADER;
+	udp = ip + (ip4 ? begin_ip4(ip, fields, len) : begin_ip6(ip, fields, len));
+	put16(udp, fields->source_port);
+	put16(udp + 2, fields->target_port);
+	put16(udp + 4, (uint16_t)len);
+	put16(udp + 6, 0);
+	memcpy(udp + UDP_HEADER, payload, len - UDP_HEADER);
+	compose_checksum(udp + 6, checksum_add(checksum_pseudo(ip, IPPROTO_UDP, len), udp, len));
+	// 0 would say that there is none (RFC 768).
+	if (raw16(udp + 6) == 0)
+		put16(udp + 6, UINT16_MAX);
+	return (uint32_t)(udp - frame) + len;
 }

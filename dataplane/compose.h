@@ -6,6 +6,7 @@
 
 #include "dataplane/checksum.h"
 #include "dataplane/packet.h"
+#include "dataplane/wire.h"
 
 #include <stdint.h>
 
@@ -46,6 +47,18 @@ uint32_t compose_nd_solicit(uint8_t *frame, const uint8_t *mac, const uint8_t *d
 	const uint8_t *source, const uint8_t *target);
 // To all nodes, unsolicited.
 uint32_t compose_nd_advert(uint8_t *frame, const uint8_t *mac, const uint8_t *target);
+
+// A UDP datagram in its frame, both checksums set; returns the frame's length without padding.
+// Addresses: 16 bytes, IPv4 mapped, both of one family.
+struct udp_fields {
+	const uint8_t *to_mac, *mac;
+	uint16_t vlan; // tag control information; 0: no tag
+	const uint8_t *source, *target;
+	uint16_t source_port, target_port;
+};
+uint32_t compose_udp(
+	uint8_t *frame, const struct udp_fields *fields, const uint8_t *payload, uint32_t len);
+#define COMPOSE_UDP_HEADERS (ETH_HEADER + VLAN_TAG + IP6_HEADER + UDP_HEADER)
 
 // Fills up to the smallest frame; returns its length.
 uint32_t compose_padding(uint8_t *frame, uint32_t len);

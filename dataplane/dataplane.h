@@ -28,6 +28,9 @@ struct event;
 struct event_piece;
 struct host;
 struct pollfd;
+struct reliable;
+struct rte_mempool;
+struct saver;
 struct rte_mbuf;
 struct rte_ring;
 struct source_table;
@@ -39,7 +42,8 @@ struct partition {
 	struct wal *wal;
 	struct batcher *batcher;
 	struct wal_recovery recovery;
-	int64_t time; // received_at set last; owner
+	int64_t time;              // received_at set last; owner
+	struct reliable *reliable; // NULL: no listener is reliable; owner
 };
 
 // One rx queue, as the lcore that polls it sees it.
@@ -58,6 +62,8 @@ struct rx_queue {
 	X(rx_empty, TOTAL, NONE, "polls that brought none") \
 	X(datagrams, TOTAL, PKT_TAKEN, "datagrams whose events were handed to a partition") \
 	X(answers, TOTAL, PKT_TAKEN, "inquiries answered (ARP, ND, echo)") \
+	X(acks, TOTAL, NONE, "datagrams sent to the senders of reliable listeners") \
+	X(unsent_acks, TOTAL, NONE, "the same that found no buffer or tx queue; asked for again") \
 	X(handed_up, TOTAL, NONE, "packets passed to the host thread") \
 	X(sent_down, TOTAL, NONE, "packets of the host thread and the kernel that were sent") \
 	X(unsent_down, TOTAL, NONE, "the same that found the tx queue full") \
@@ -106,7 +112,7 @@ struct steer_ring {
 	struct counter_set set;
 };
 
-// Frames of the host thread that this lcore sends: it alone has the port's first tx queue.
+// Frames of others that this lcore sends: it alone has the port's first tx queue.
 struct down {
 	struct rte_ring *ring;
 	const struct port *port;
@@ -132,7 +138,7 @@ struct lcore {
 	struct rte_ring *back; // the same mbufs, to be freed here: only lcores touch the pools
 	uint64_t up_times[2];  // ticks up to which each class has used what it is allowed
 	unsigned down_count;
-	struct down down[CONFIG_PORTS_MAX];
+	struct down down[2 * CONFIG_PORTS_MAX]; // of the host thread, and of other lcores' answers
 	unsigned idle_rounds, idle_rounds_max;
 	bool held;               // did not poll: its rings are full
 	uint64_t last_yield;     // ticks
@@ -156,6 +162,8 @@ struct dataplane {
 	unsigned lcore_count;
 	struct lcore *lcores;
 	struct filter *filter;       // NULL: every listener takes every source
+	struct saver *saver;         // of what reliable listeners know; NULL: there are none
+	struct rte_mempool *answers; // of reliable listeners; NULL: there are none
 	struct host *host;           // NULL: before it is made
 	_Atomic bool stop;           // control thread writes
 	_Atomic unsigned rx_running; // lcores that may still take packets off a queue
@@ -198,7 +206,7 @@ void down_poll(struct lcore *lcore);
 unsigned pipeline_drain(struct lcore *lcore);
 bool pipeline_empty(const struct lcore *lcore);
 // Offers an event again and again until there is a block for it.
-void pipeline_wait(struct lcore *lcore, struct partition *partition, const struct event *event,
+int pipeline_wait(struct lcore *lcore, struct partition *partition, const struct event *event,
 	const struct event_piece *pieces);
 // Appends each line of a datagram. False when there was none.
 bool pipeline_append_lines(struct lcore *lcore, struct partition *partition, const uint8_t *frame,

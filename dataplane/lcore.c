@@ -5,6 +5,7 @@
 #include "common/clock.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/fragments.h"
+#include "dataplane/reliable.h"
 
 #include <rte_pause.h>
 
@@ -70,9 +71,14 @@ static uint64_t until_deadline_ns(const struct lcore *lcore, uint64_t ticks)
 		if (deadline < first)
 			first = deadline;
 	}
-	if (first == UINT64_MAX)
-		return UINT64_MAX;
-	return first > ticks ? clock_ticks_to_ns(first - ticks) : 0;
+	if (first != UINT64_MAX)
+		first = first > ticks ? clock_ticks_to_ns(first - ticks) : 0;
+	if (lcore->dp->answers != NULL && lcore->partition_count > 0) {
+		uint64_t due = reliable_due_ns(lcore, ticks);
+
+		first = due < first ? due : first;
+	}
+	return first;
 }
 
 // Sleeps that find few packets become longer, sleeps that find many shorter, so that a lcore takes
@@ -174,6 +180,8 @@ static uint64_t round_once(struct lcore *lcore, uint64_t begin, bool receive)
 	if (lcore->fragments != NULL)
 		fragments_expire(lcore, begin);
 	idle = !batchers_poll(lcore, clock_ticks()) && packets == 0;
+	if (lcore->dp->answers != NULL && lcore->partition_count > 0)
+		idle &= !reliable_poll(lcore, clock_ticks());
 	adapt(lcore, packets);
 	if (idle)
 		rte_pause();

@@ -7,6 +7,7 @@
 #include "dataplane/filter.h"
 #include "dataplane/fragments.h"
 #include "dataplane/host/host.h"
+#include "dataplane/reliable.h"
 
 #include <rte_launch.h>
 #include <rte_lcore.h>
@@ -170,7 +171,8 @@ static int give_sockets(struct lcore *lcore)
 	for (unsigned q = 0; q < lcore->queue_count; q++)
 		if (lcore->queues[q].port->below.count == 0)
 			return 0;
-	if (lcore->from_count > 0)
+	// Nor while others' answers may wait for it.
+	if (lcore->from_count > 0 || (lcore->dp->answers != NULL && lcore->dp->lcore_count > 1))
 		return 0;
 	for (unsigned q = 0; q < lcore->queue_count; q++) {
 		const struct port *port = lcore->queues[q].port;
@@ -219,6 +221,8 @@ static int make_lcore(struct lcore *lcore)
 		err = fragments_give_lcore(lcore);
 	if (err == 0 && lcore->dp->host != NULL)
 		err = host_give_lcore(lcore->dp->host, lcore);
+	if (err == 0 && lcore->dp->answers != NULL)
+		err = reliable_give_lcore(lcore);
 	return err;
 }
 

@@ -10,6 +10,7 @@
 #include "dataplane/host/host.h"
 #include "dataplane/preflight.h"
 #include "dataplane/receiver.h"
+#include "dataplane/reliable.h"
 
 #include <systemd/sd-daemon.h>
 
@@ -195,6 +196,8 @@ static int start(struct receiver *r)
 	if (err == 0)
 		err = host_make(&r->dp);
 	if (err == 0)
+		err = reliable_make(&r->dp);
+	if (err == 0)
 		err = lcores_make(&r->dp);
 	if (err == 0)
 		err = host_start(r->dp.host);
@@ -242,6 +245,7 @@ static int stop(struct receiver *r)
 		tell_end(r);
 	if (r->dp.lcores != NULL)
 		lcores_free(&r->dp);
+	reliable_free(&r->dp);
 	host_free(&r->dp);
 	filter_free(&r->dp);
 	ports_close(&r->dp);

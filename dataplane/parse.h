@@ -11,7 +11,6 @@
 
 #define PASSED DROP_COUNT
 
-#define VLAN_TAG 4
 #define VLAN_TAGS_MAX 2
 #define IP6_EXTENSIONS_MAX 8
 

@@ -8,6 +8,7 @@
 #include "dataplane/chain.h"
 #include "dataplane/dataplane.h"
 #include "dataplane/lines.h"
+#include "dataplane/reliable.h"
 #include "dataplane/wire.h"
 
 #include <rte_mbuf.h>
@@ -29,17 +30,20 @@ bool batchers_poll(struct lcore *lcore, uint64_t ticks)
 
 // Every block is in flight: the disk is slower than the wire. What was taken stays in hand; the
 // device's queue fills and drops, which is counted where it happens.
-void pipeline_wait(struct lcore *lcore, struct partition *partition, const struct event *event,
+int pipeline_wait(struct lcore *lcore, struct partition *partition, const struct event *event,
 	const struct event_piece *pieces)
 {
 	uint64_t begin = clock_ticks(), now = begin;
+	int err;
 
 	do {
 		batchers_poll(lcore, now);
 		lcore_yield_if_due(lcore, now);
 		now = clock_ticks();
-	} while (batcher_append_slow(partition->batcher, event, pieces) == -EAGAIN);
+		err = batcher_append_slow(partition->batcher, event, pieces);
+	} while (err == -EAGAIN);
 	counter_add(&lcore->values[LCORE_wait_cycles], now - begin);
+	return err;
 }
 
 bool pipeline_append_lines(struct lcore *lcore, struct partition *partition, const uint8_t *frame,
@@ -92,10 +96,16 @@ static void give_back(struct lcore *lcore, const struct steered *list, unsigned 
 	}
 }
 
-static bool append_steered(
-	struct lcore *lcore, struct partition *partition, const struct steered *s)
+// Of so many datagrams so many had an event; a reliable one counts itself.
+struct drained {
+	unsigned offered, taken;
+};
+
+static void append_steered(struct lcore *lcore, struct partition *partition,
+	const struct steered *s, struct drained *sum)
 {
 	struct packet packet = {
+		.l3 = s->l3,
 		.payload = s->payload,
 		.payload_len = s->payload_len,
 		.src_port = s->src_port,
@@ -103,16 +113,23 @@ static bool append_steered(
 	};
 
 	packet_source(s->frame + s->l3, packet.src_addr);
+	if (unlikely(is_reliable(lcore->dp, &packet))) {
+		reliable_take(lcore, partition, s->mbuf, &packet, s->received_at);
+		return;
+	}
+	sum->offered++;
 	if (unlikely(s->is_chain))
-		return chain_append(lcore, partition, s->mbuf, &packet, s->received_at);
-	return pipeline_append(lcore, partition, s->frame, &packet, s->received_at);
+		sum->taken += chain_append(lcore, partition, s->mbuf, &packet, s->received_at);
+	else
+		sum->taken += pipeline_append(lcore, partition, s->frame, &packet, s->received_at);
 }
 
 static unsigned drain(struct lcore *lcore, const struct steer_ring *ring)
 {
 	struct steered burst[BURST];
-	unsigned count, taken = 0;
+	struct drained sum = {0, 0};
 	uint64_t begin = clock_ticks(), appended;
+	unsigned count;
 
 	count = rte_ring_sc_dequeue_burst_elem(ring->ring, burst, sizeof(burst[0]), BURST, NULL);
 	if (count == 0)
@@ -123,9 +140,9 @@ static unsigned drain(struct lcore *lcore, const struct steer_ring *ring)
 	for (unsigned i = 0; i < count; i++) {
 		if (i + PREFETCH_AHEAD < count)
 			rte_prefetch0(burst[i + PREFETCH_AHEAD].frame);
-		taken += append_steered(lcore, ring->partition, &burst[i]);
+		append_steered(lcore, ring->partition, &burst[i], &sum);
 	}
-	count_appended(lcore, count, taken);
+	count_appended(lcore, sum.offered, sum.taken);
 	appended = lcore_stage(lcore, LCORE_append_cycles, begin);
 	give_back(lcore, burst, count);
 	lcore_stage(lcore, LCORE_free_cycles, appended);

@@ -130,3 +130,11 @@ void plan_leave_to_lcores(cpu_set_t *allowed, const struct config *config)
 	if (CPU_COUNT(&rest) > 0)
 		*allowed = rest;
 }
+
+bool plan_has_reliable(const struct config *config)
+{
+	for (unsigned i = 0; i < config->listener_count; i++)
+		if (config->listeners[i].kind == KIND_RELIABLE)
+			return true;
+	return false;
+}

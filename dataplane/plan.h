@@ -12,10 +12,12 @@
 
 #define BURST 64
 #define MBUF_CACHE 512
-#define QUEUES_MAX 64     // rx queues per port, as the configuration allows
-#define HOST_RING 512     // packets between an lcore and the host thread, each way
-#define MBUF_HEADROOM 128 // RTE_PKTMBUF_HEADROOM
-#define MBUF_DATA 2048    // bytes of a frame that one mbuf holds
+#define QUEUES_MAX 64              // rx queues per port, as the configuration allows
+#define ANSWERS 4096               // to the senders of reliable listeners, on their way
+#define ANSWERS_BYTES (4ull << 20) // that their buffers take at most, and their rings
+#define HOST_RING 512              // packets between an lcore and the host thread, each way
+#define MBUF_HEADROOM 128          // RTE_PKTMBUF_HEADROOM
+#define MBUF_DATA 2048             // bytes of a frame that one mbuf holds
 #define MBUF_OVERHEAD 320 // struct rte_mbuf, private area, mempool's own header, rounded up
 
 #define PLAN_FRAGMENTS 8  // of a datagram: RTE_LIBRTE_IP_FRAG_MAX_FRAG
@@ -50,3 +52,6 @@ unsigned plan_frame_mbufs(const struct config_port *port);
 
 // Bytes of memory of one port's pool.
 uint64_t plan_pool_bytes(uint32_t mbufs);
+
+// Whether a listener is reliable.
+bool plan_has_reliable(const struct config *config);

@@ -79,7 +79,8 @@ struct port {
 	struct rte_mempool *pool;
 	uint32_t pool_mbufs;
 	uint16_t rx_queues, tx_queues;
-	unsigned rx_lcores; // that poll it
+	struct rte_ring *acks; // to who has the first tx queue, of lcores that have none here
+	unsigned rx_lcores;    // that poll it
 	uint16_t rx_descriptors, tx_descriptors;
 	bool inserts_vlan;             // puts a tag on what is sent, when told so by the mbuf
 	bool flow_queues;              // the device keeps a flow on one queue

@@ -76,6 +76,8 @@ static void count_pages(const struct checks *c, uint64_t pages[NODES_MAX])
 		pages[cpu_node(c, c->config->cpus[lcore])] +=
 			in_pages(wal_memory_bytes(&c->config->log, i));
 	}
+	if (plan_has_reliable(c->config))
+		pages[main_node(c) >= 0 ? main_node(c) : 0] += in_pages(ANSWERS_BYTES);
 	if (main_node(c) >= 0 && pages[main_node(c)] == 0)
 		pages[main_node(c)] = in_pages(EAL_BYTES);
 }

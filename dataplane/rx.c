@@ -9,6 +9,7 @@
 #include "dataplane/filter.h"
 #include "dataplane/fragments.h"
 #include "dataplane/host/neighbours.h"
+#include "dataplane/reliable.h"
 #include "dataplane/steer.h"
 
 #include <rte_ethdev.h>
@@ -123,6 +124,25 @@ static void stage(
 	};
 }
 
+// Of a listener whose senders are told what is durable.
+static void take_reliable(
+	struct lcore *lcore, struct burst *b, struct rte_mbuf *m, const struct packet *packet)
+{
+	struct dataplane *dp = lcore->dp;
+	const uint8_t *payload = rte_pktmbuf_mtod_offset(m, const uint8_t *, packet->payload);
+	uint32_t len = m->data_len > packet->payload ? m->data_len - packet->payload : 0;
+	unsigned p = reliable_partition(
+		dp, payload, len < packet->payload_len ? len : packet->payload_len);
+
+	m->port = b->queue->port_id; // by which the answer goes; a ring port's driver leaves it
+	if (lcore->to[p] != NULL) {
+		stage(b, lcore->to[p], m, packet);
+		return;
+	}
+	reliable_take(lcore, &dp->partitions[p], m, packet, b->now);
+	b->done[b->done_count++] = m;
+}
+
 static inline void take_datagram(
 	struct lcore *lcore, struct burst *b, struct rte_mbuf *m, const struct packet *packet)
 {
@@ -218,7 +238,9 @@ static void take_burst(struct lcore *lcore, struct burst *b)
 		struct rte_mbuf *m = b->mbufs[i];
 		const struct packet *packet = &b->packets[i];
 
-		if (likely(packet->kind == PACKET_DATAGRAM)) {
+		if (packet_is_datagram(packet) && unlikely(is_reliable(lcore->dp, packet))) {
+			take_reliable(lcore, b, m, packet);
+		} else if (likely(packet->kind == PACKET_DATAGRAM)) {
 			take_datagram(lcore, b, m, packet);
 		} else if (packet->kind == PACKET_CHAIN) {
 			take_chain(lcore, b, m, packet);

@@ -10,6 +10,7 @@
 
 #define ETH_HEADER 14u
 #define ETH_FRAME_MIN 60u // without the frame check sequence
+#define VLAN_TAG 4u
 #define ARP_PACKET 28u
 #define IP4_HEADER 20u // without options
 #define IP6_HEADER 40u
@@ -21,6 +22,7 @@
 #define ND_SOLICITED 0x40
 
 #define MAPPED_IP4 12 // where the IPv4 address stands in one mapped into IPv6
+#define IP4_DONT_FRAGMENT 0x4000
 #define MAC_TEXT "%02x:%02x:%02x:%02x:%02x:%02x"
 #define MAC_BYTES(mac) (mac)[0], (mac)[1], (mac)[2], (mac)[3], (mac)[4], (mac)[5]
 #define GROUP_BIT 1u // in a MAC's first byte: multicast or broadcast

@@ -29,7 +29,6 @@
 #define CONFLICT_TELL_NS (60000 * MS_NS)
 #define SEGMENTS_MAX 64
 #define FRAME_MAX GROUPS_FRAME_MAX // of what is composed here
-#define VLAN_TAG 4
 
 static void count(struct host *host, enum host_counter counter, uint64_t n)
 {

@@ -80,3 +80,19 @@ def sent_numbers(payloads, run_id):
     """The sequence numbers that `millrace send` gave the events of a run, as they lie in the log."""
     prefix = run_id.encode()
     return [int(p[8:18]) for p in payloads if p[:8] == prefix]
+
+
+PROTOCOL_ROW = 0xffff  # in the column 'listener': no event (docs/format.md)
+
+
+def read_events(data):
+    """Payloads of all partitions; what the protocol of reliable listeners keeps is left out."""
+    payloads = []
+    for path in [s for p in partitions(data) for s in segments(p)]:
+        with pyarrow.memory_map(str(path)) as source, pyarrow.ipc.open_stream(source) as reader:
+            for batch in reader:
+                payloads += [payload for listener, payload
+                             in zip(batch.column("listener").to_pylist(),
+                                    batch.column("payload").to_pylist())
+                             if listener != PROTOCOL_ROW]
+    return payloads

@@ -182,7 +182,9 @@ static void what_is_printed_is_read_back_to_the_same(void **state)
 		"1.2.3.4/1], gateways: [64.0.0.1, 'fe80::1'], exception: x-0, exception_rate: 7}, "
 		"{name: x, device: eth2}]\n"
 		"listeners: [{port: 65535, split: lines, address: 'ff02::1', allow: [0.0.0.0/0, "
-		"'2001:db8::/32', 10.1.2.3], source_rate: 9}, {port: 1}]\n"
+		"'2001:db8::/32', 10.1.2.3], source_rate: 9}, {port: 1, kind: reliable}]\n"
+		"reliable: {sources: 9, sessions: 8, credit: 7MiB, event_size: 6KiB, large_events: "
+		"5, keys: /k}\n"
 		"log: {segment_size: 17MiB, block_size: 132KiB, queue_depth: 1, commit_interval: "
 		"1.5ms, retain_size: 100GB, retain_age: 90s, durability: dsync, io: io_uring, "
 		"direct: false, compression: lz4, compressed_partitions: 0-1}\n",

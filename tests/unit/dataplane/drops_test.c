@@ -2,6 +2,7 @@
 
 #include "dataplane/packet.h"
 #include "parsing.h"
+#include "transport/receive.h"
 
 static void make_nine_extensions(struct frame *f)
 {
@@ -250,6 +251,10 @@ static void each_name_that_parsing_can_give_is_reached(void **state)
 		[DROP_host_full] = true,
 		[DROP_ring_full] = true,
 		[DROP_tx_full] = true,
+#define X(name, help) [DROP_rel_##name] = true,
+		RECEIVE_DROPS(X)
+#undef X
+			[DROP_rel_untaken] = true,
 	};
 	struct frame f;
 

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+#include "dataplane/reliable.h"
+#include "transport/receive.h"
+
+#define ENDS 128u // more than there are blocks
+
+struct reliable {
+	struct receive *receive;
+	struct partition *partition;
+	uint64_t looked; // seq of the next block's first row, when last looked at
+	// Of each block that holds something of ours and isn't durable: the seq behind it.
+	uint64_t ends[ENDS];
+	unsigned first, count;
+	struct received *events; // room for a datagram's
+	struct save *save;
+	struct counter_set set;
+	uint64_t values[RECEIVE_COUNTER_COUNT];
+};
+
+// reliable_keys.c: reads a file of pre-shared keys. -EINVAL and why (256 bytes) name the line.
+int reliable_read_keys(const char *path, struct seal_key *keys, unsigned *count, char *why);
+// reliable_restore.c: from the partition's log, which nobody writes now. Logs why it can't.
+int reliable_restore(struct reliable *rel, const char *data);
+// reliable_save.c
+int save_make(struct reliable *rel);
+void save_free(struct reliable *rel);
+// Owner; 'rotated': segments that the log has begun.
+void save_poll(struct reliable *rel, uint64_t rotated);
+// What was saved last, and the seq from which on the log is to be read; 0: nothing was. Logs what
+// is wrong with it.
+int save_load(struct reliable *rel, const char *dir, uint32_t now_s, uint64_t *from);
+// The thread that writes.
+int saver_start(struct dataplane *dp);
+void saver_stop(struct dataplane *dp);
+// reliable_answer.c
+bool send_acks(struct lcore *lcore, struct reliable *rel, uint64_t now);
+void peer_of(struct peer *ret, const struct lcore *lcore, const struct rte_mbuf *m,
+	const struct packet *packet);

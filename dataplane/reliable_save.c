@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What is known of the sources, in a file beside the log, so that a start reads the log from there
+// on only, and retention may let go of what lies before. The lcore copies a few sources in each
+// round, whatever is appended meanwhile: a start reads the rows from the copy's begin on once more.
+// The file is written, by a thread of its own, when all that the copy may know of is durable.
+//
+// The file, little-endian: magic, version, log_id, seq that reading begins at, length; the sources
+// (transport/seen.h); CRC-32C of all before.
+
+#include "batching/batcher.h"
+#include "common/crc32c.h"
+#include "common/file.h"
+#include "common/logmsg.h"
+#include "common/thread.h"
+#include "dataplane/reliable_internal.h"
+#include "transport/bytes.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define FILE_NAME "sources"
+#define MAGIC 0x314352534c494dull // "MILSRC1"
+#define VERSION 1u
+#define HEADER 48u
+#define CRC 4u
+#define STEP 256u // sources copied in a round: some microseconds
+
+// The lcore moves it up to SAVE_READY, the thread back to SAVE_IDLE.
+enum { SAVE_IDLE, SAVE_COPYING, SAVE_WAITING, SAVE_READY };
+
+struct save {
+	_Atomic int state;
+	uint64_t rotated; // segments begun when the last copy was
+	bool begun;       // a copy was, since the start
+	uint64_t from;    // seq of the first row that the copy may lack
+	uint64_t until;   // the copy may know of rows below
+	uint32_t at;
+	uint8_t *data;
+	size_t len;
+};
+
+struct saver {
+	struct dataplane *dp;
+	pthread_t thread;
+	bool runs;
+	_Atomic bool stop;
+};
+
+static void dir_of(const struct dataplane *dp, unsigned partition, char *ret, size_t len)
+{
+	snprintf(ret, len, "%s/%u", dp->config->data, partition);
+}
+
+int save_make(struct reliable *rel)
+{
+	struct save *save = rel->save = calloc(1, sizeof(*save));
+
+	if (save == NULL)
+		return -ENOMEM;
+	save->data = malloc(HEADER + receive_save_room(rel->receive) + CRC);
+	return save->data != NULL ? 0 : -ENOMEM;
+}
+
+void save_free(struct reliable *rel)
+{
+	if (rel->save == NULL)
+		return;
+	free(rel->save->data);
+	free(rel->save);
+}
+
+static void finish(const struct reliable *rel)
+{
+	struct save *save = rel->save;
+
+	put_le64(save->data, MAGIC);
+	put_le32(save->data + 8, VERSION);
+	put_le32(save->data + 12, SEEN_WINDOW);
+	memcpy(save->data + 16, &rel->partition->recovery.log_id, 16);
+	put_le64(save->data + 32, save->from);
+	put_le64(save->data + 40, save->len - HEADER);
+	put_le32(save->data + save->len, crc32c(save->data, save->len));
+	save->len += CRC;
+}
+
+// Once a segment, and soon after the start.
+static bool is_due(struct save *save, uint64_t rotated)
+{
+	if (save->begun && rotated == save->rotated)
+		return false;
+	save->begun = true;
+	save->rotated = rotated;
+	return true;
+}
+
+void save_poll(struct reliable *rel, uint64_t rotated)
+{
+	const struct wal_state *log = wal_state(rel->partition->wal);
+	struct save *save = rel->save;
+	uint64_t next = wal_next_seq(rel->partition->wal);
+
+	switch (atomic_load_explicit(&save->state, memory_order_acquire)) {
+	case SAVE_IDLE:
+		if (!is_due(save, rotated))
+			return;
+		save->from = next;
+		save->at = 0;
+		save->len = HEADER;
+		atomic_store_explicit(&save->state, SAVE_COPYING, memory_order_relaxed);
+		return;
+	case SAVE_COPYING:
+		if (!receive_save(rel->receive, &save->at, STEP, save->data, &save->len))
+			return;
+		save->until = next + batcher_rows_open(rel->partition->batcher);
+		atomic_store_explicit(&save->state, SAVE_WAITING, memory_order_relaxed);
+		return;
+	case SAVE_WAITING:
+		if (atomic_load_explicit(&log->durable_seq, memory_order_relaxed) < save->until)
+			return;
+		atomic_store_explicit(&save->state, SAVE_READY, memory_order_release);
+		return;
+	default:
+		return;
+	}
+}
+
+static void write_file(struct saver *saver, struct reliable *rel)
+{
+	struct save *save = rel->save;
+	unsigned number = rel->partition->number;
+	char dir[CONFIG_PATH_MAX + 16];
+	int err;
+
+	dir_of(saver->dp, number, dir, sizeof(dir));
+	finish(rel);
+	err = file_replace(dir, FILE_NAME, save->data, save->len);
+	if (err == 0)
+		wal_hold(rel->partition->wal, save->from);
+	else
+		log_warn(
+			"partition %u: what is known of its sources can't be written to %s/%s: %s; "
+			"its segments are kept until it can",
+			number, dir, FILE_NAME, strerror(-err));
+	atomic_store_explicit(&save->state, SAVE_IDLE, memory_order_release);
+}
+
+static void *run(void *arg)
+{
+	const struct timespec pause = {.tv_nsec = 100000000};
+	struct saver *saver = arg;
+
+	while (!atomic_load(&saver->stop)) {
+		for (unsigned p = 0; p < saver->dp->partition_count; p++) {
+			struct reliable *rel = saver->dp->partitions[p].reliable;
+
+			if (atomic_load_explicit(&rel->save->state, memory_order_acquire) ==
+				SAVE_READY)
+				write_file(saver, rel);
+		}
+		nanosleep(&pause, NULL);
+	}
+	return NULL;
+}
+
+int saver_start(struct dataplane *dp)
+{
+	struct saver *saver = dp->saver = calloc(1, sizeof(*saver));
+	int err;
+
+	if (saver == NULL)
+		return -ENOMEM;
+	saver->dp = dp;
+	err = thread_start(&saver->thread, "sources", run, saver);
+	saver->runs = err == 0;
+	return err;
+}
+
+void saver_stop(struct dataplane *dp)
+{
+	if (dp->saver == NULL)
+		return;
+	atomic_store(&dp->saver->stop, true);
+	if (dp->saver->runs)
+		pthread_join(dp->saver->thread, NULL);
+	free(dp->saver);
+	dp->saver = NULL;
+}
+
+// NULL, or what is wrong with it.
+static const char *check(const struct reliable *rel, const uint8_t *data, size_t len)
+{
+	if (len < HEADER + CRC || le64(data) != MAGIC ||
+		le32(data + len - CRC) != crc32c(data, len - CRC))
+		return "is damaged";
+	if (le32(data + 8) != VERSION || le32(data + 12) != SEEN_WINDOW)
+		return "was written by another version";
+	if (le64(data + 40) != len - HEADER - CRC)
+		return "is damaged";
+	if (memcmp(data + 16, &rel->partition->recovery.log_id, 16) != 0)
+		return "is of another log";
+	return NULL;
+}
+
+static int load(struct reliable *rel, const char *path, const uint8_t *data, size_t len,
+	uint32_t now_s, uint64_t *from)
+{
+	const char *wrong = check(rel, data, len);
+	int err = 0;
+
+	if (wrong == NULL) {
+		err = receive_load(rel->receive, data + HEADER, len - HEADER - CRC, now_s);
+		wrong = err == -EINVAL ? "is damaged" : NULL;
+	}
+	if (wrong != NULL) {
+		log_err("%s %s; mend: take it away, and sources that sent nothing since the log's "
+			"first segment are not known any more",
+			path, wrong);
+		return -EBADMSG;
+	}
+	*from = le64(data + 32);
+	return err;
+}
+
+int save_load(struct reliable *rel, const char *dir, uint32_t now_s, uint64_t *from)
+{
+	char path[CONFIG_PATH_MAX + 32], *data;
+	size_t len;
+	int err;
+
+	*from = 0;
+	snprintf(path, sizeof(path), "%s/%s", dir, FILE_NAME);
+	err = file_read(path, HEADER + receive_save_room(rel->receive) + CRC, &data, &len);
+	if (err == -ENOENT)
+		return 0;
+	if (err == -EFBIG)
+		return -ENOSPC;
+	if (err != 0)
+		return err;
+	err = load(rel, path, (const uint8_t *)data, len, now_s, from);
+	free(data);
+	return err;
+}
