@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // millrace send: the options, and the account at the end.
 
+#include "cli/cmd_send.h"
+
 #include "cli/cli.h"
+#include "cli/send/key.h"
 #include "cli/send/send.h"
 #include "common/json.h"
 #include "common/units.h"
@@ -14,6 +17,10 @@
 #include <unistd.h>
 
 enum option {
+	OPT_RELIABLE,
+	OPT_KEY,
+	OPT_CIPHER,
+	OPT_WAIT,
 	OPT_PORT,
 	OPT_TO,
 	OPT_FROM,
@@ -31,11 +38,23 @@ enum option {
 };
 
 static const struct cli_option options[] = {
+	[OPT_RELIABLE] = {"reliable", 0, "HOST:PORT[,HOST:PORT...]",
+		"send so that no event is lost: to the first, or the next while that one fails",
+		NULL},
+	[OPT_KEY] = {"key", 0, "ID:FILE",
+		"with --reliable: pre-shared key, 32 bytes or 64 hex digits in a file", NULL},
+	[OPT_CIPHER] = {"cipher", 0, "NAME", "of --key (default xchacha20-poly1305)",
+		"xchacha20-poly1305|aes-256-gcm"},
+	[OPT_WAIT] = {"wait", 0, "TIME",
+		"with --reliable: give up when nothing is acknowledged for so long (default 60s)",
+		NULL},
 	[OPT_PORT] = {"port", 0, "DEVICE",
 		"send by this DPDK device: PCI address or vdev,arguments", NULL},
 	[OPT_TO] = {"to", 0, "IP:PORT", "with --port: where the frames go (IPv4)", NULL},
-	[OPT_FROM] = {"from", 0, "IP:PORT",
-		"with --port: the frames' source (default 198.18.0.1:40000)", NULL},
+	[OPT_FROM] = {"from", 0, "FILE|IP:PORT",
+		"with --reliable: its lines are the events, - is stdin; with --port: the frames' "
+		"source (default 198.18.0.1:40000)",
+		NULL},
 	[OPT_DST_MAC] = {"dst-mac", 0, "MAC",
 		"with --port: the frames' destination (default broadcast)", NULL},
 	[OPT_NO_HUGE] = {"no-huge", 0, NULL, "with --port: do without hugepages", NULL},
@@ -132,6 +151,11 @@ static bool complain(const char *option, const char *value, const char *want)
 	return false;
 }
 
+static bool sends_lines(const struct cli_args *args)
+{
+	return args->value[OPT_RELIABLE] != NULL && args->value[OPT_FROM] != NULL;
+}
+
 static bool parse_plan(const struct cli_args *args, struct send_plan *plan)
 {
 	const char *const *v = args->value;
@@ -151,6 +175,10 @@ static bool parse_plan(const struct cli_args *args, struct send_plan *plan)
 		(!units_parse_duration(v[OPT_DURATION], &plan->duration_ns) ||
 			plan->duration_ns == 0))
 		return complain("duration", v[OPT_DURATION], "a time as 10s");
+	if (sends_lines(args) && v[OPT_RATE] == NULL)
+		plan->rate = 0;
+	if (plan->count == 0 && plan->duration_ns == 0 && sends_lines(args))
+		plan->count = SEND_COUNT_MAX;
 	if (plan->count == 0 && plan->duration_ns == 0)
 		plan->duration_ns = 10000000000ull;
 	if (!parse_id(v[OPT_ID], &plan->id))
@@ -160,26 +188,48 @@ static bool parse_plan(const struct cli_args *args, struct send_plan *plan)
 	       parse_u32(args, OPT_LINES, SEND_UDP_MAX, &plan->lines);
 }
 
-// By port or by socket, and not something of both.
-static bool check_way(const struct cli_args *args)
+// "--NAME is only for OF" when one of the options is given.
+static bool none_given(
+	const struct cli_args *args, const enum option *list, size_t count, const char *of)
 {
-	static const enum option port_only[] = {OPT_TO, OPT_FROM, OPT_DST_MAC, OPT_NO_HUGE};
-
-	if ((args->value[OPT_PORT] != NULL) == (args->argc > 0)) {
-		cli_error("send wants either HOST:PORT or --port");
-		return false;
-	}
-	if (args->value[OPT_PORT] != NULL && args->value[OPT_TO] == NULL) {
-		cli_error("--port needs --to IP:PORT");
-		return false;
-	}
-	for (size_t i = 0; i < sizeof(port_only) / sizeof(port_only[0]); i++) {
-		if (args->value[OPT_PORT] == NULL && args->value[port_only[i]] != NULL) {
-			cli_error("--%s is only for --port", options[port_only[i]].name);
+	for (size_t i = 0; i < count; i++) {
+		if (args->value[list[i]] != NULL) {
+			cli_error("--%s is only for %s", options[list[i]].name, of);
 			return false;
 		}
 	}
 	return true;
+}
+
+#define NONE_GIVEN(args, list, of) none_given(args, list, sizeof(list) / sizeof((list)[0]), of)
+
+// One way, and nothing of another.
+static bool check_way(const struct cli_args *args)
+{
+	static const enum option port_only[] = {OPT_TO, OPT_DST_MAC, OPT_NO_HUGE};
+	static const enum option reliable_only[] = {OPT_KEY, OPT_CIPHER, OPT_WAIT};
+	static const enum option datagrams[] = {OPT_FLOWS, OPT_LINES};
+	static const enum option generated[] = {OPT_SIZE, OPT_ID};
+	static const enum option from[] = {OPT_FROM};
+	bool port = args->value[OPT_PORT] != NULL, reliable = args->value[OPT_RELIABLE] != NULL;
+
+	if (port + reliable + args->argc != 1) {
+		cli_error("send wants one of HOST:PORT, --reliable and --port");
+		return false;
+	}
+	if (port && args->value[OPT_TO] == NULL) {
+		cli_error("--port needs --to IP:PORT");
+		return false;
+	}
+	if (args->value[OPT_CIPHER] != NULL && args->value[OPT_KEY] == NULL) {
+		cli_error("--cipher is that of a --key");
+		return false;
+	}
+	return (port || NONE_GIVEN(args, port_only, "--port")) &&
+	       (port || reliable || NONE_GIVEN(args, from, "--reliable and --port")) &&
+	       (reliable || NONE_GIVEN(args, reliable_only, "--reliable")) &&
+	       (!reliable || NONE_GIVEN(args, datagrams, "plain datagrams")) &&
+	       (!sends_lines(args) || NONE_GIVEN(args, generated, "generated events"));
 }
 
 static int open_wire(const struct cli *cli, const struct cli_args *args,
@@ -288,6 +338,37 @@ static void print_text(const struct send_plan *plan, const struct send_tally *ta
 		fprintf(stderr, "refused: %s\n", strerror(tally->last_error));
 }
 
+static bool parse_reliable(const struct cli_args *args, struct reliable_options *ret)
+{
+	const char *const *v = args->value;
+	char why[SEND_WHY_BYTES];
+
+	*ret = (struct reliable_options){
+		.receivers = v[OPT_RELIABLE], .lines = -1, .patience_ns = 60000000000ull};
+	if (v[OPT_KEY] != NULL && send_key_read(v[OPT_KEY], &ret->key_id, ret->key, why) != 0) {
+		cli_error("--key: %s", why);
+		return false;
+	}
+	if (v[OPT_CIPHER] != NULL && strcmp(v[OPT_CIPHER], "aes-256-gcm") == 0)
+		ret->cipher = MILLRACE_AES_256_GCM;
+	if (v[OPT_WAIT] != NULL &&
+		(!units_parse_duration(v[OPT_WAIT], &ret->patience_ns) || ret->patience_ns == 0))
+		return complain("wait", v[OPT_WAIT], "a time as 60s");
+	return true;
+}
+
+static int reliable_command(
+	const struct cli *cli, const struct cli_args *args, const struct send_plan *plan)
+{
+	struct reliable_options reliable;
+	int r = EXIT_CLI_USAGE;
+
+	if (parse_reliable(args, &reliable))
+		r = send_reliable(cli, plan, &reliable, args->value[OPT_FROM]);
+	explicit_bzero(reliable.key, sizeof(reliable.key));
+	return r;
+}
+
 static int send_command(const struct cli *cli, const struct cli_args *args)
 {
 	bool tty = !cli->json && isatty(STDERR_FILENO) != 0;
@@ -300,10 +381,13 @@ static int send_command(const struct cli *cli, const struct cli_args *args)
 
 	if (!check_way(args) || !parse_plan(args, &plan))
 		return EXIT_CLI_USAGE;
-	if (send_plan_settle(&plan, args->argc > 0 ? SEND_UDP_MAX : SEND_PORT_MAX, why) != 0) {
+	if (send_plan_settle(&plan, args->value[OPT_PORT] == NULL ? SEND_UDP_MAX : SEND_PORT_MAX,
+		    why) != 0) {
 		cli_error("%s", why);
 		return EXIT_CLI_USAGE;
 	}
+	if (args->value[OPT_RELIABLE] != NULL)
+		return reliable_command(cli, args, &plan);
 	r = open_wire(cli, args, &plan, &wire);
 	if (r != EXIT_CLI_OK)
 		return r;
@@ -326,20 +410,27 @@ const struct cli_command cmd_send = {
 	.min_args = 0,
 	.max_args = 1,
 	.summary = "send numbered events at a steady rate",
-	.details = "Sends events that carry an id of the run and a sequence number, so that a "
-		   "receiver's "
-		   "log shows what is missing. The schedule is fixed at the start: event number i "
-		   "is due "
-		   "i / rate later. What the wire refuses is counted as loss and never sent again; "
-		   "what "
-		   "is late is counted and sent at once.\n"
-		   "By UDP socket to HOST:PORT, or with --port by a DPDK device of its own, for "
-		   "example "
-		   "--port net_memif0,role=client,id=0,socket=/run/m.sock,socket-abstract=no, or "
-		   "net_pcap0,tx_pcap=out.pcap to make a capture file.\n"
-		   "A payload is the id in 8 hex digits, the sequence number in 10 decimal digits, "
-		   "and "
-		   "printable filler. Exit code 0: all was accepted; 1: some was refused.",
+	.details =
+		"Sends events that carry an id of the run and a sequence number, so that a "
+		"receiver's "
+		"log shows what is missing. The schedule is fixed at the start: event number i "
+		"is due "
+		"i / rate later. What the wire refuses is counted as loss and never sent again; "
+		"what "
+		"is late is counted and sent at once.\n"
+		"By UDP socket to HOST:PORT, or with --port by a DPDK device of its own, for "
+		"example "
+		"--port net_memif0,role=client,id=0,socket=/run/m.sock,socket-abstract=no, or "
+		"net_pcap0,tx_pcap=out.pcap to make a capture file.\n"
+		"With --reliable HOST:PORT to a listener that takes the reliable protocol: every "
+		"event is kept until the receiver has it on disk, and sent again where needed, "
+		"also to the next receiver of the list when one was silent for 10 s. The events "
+		"are the generator's, or with --from the lines of a file, as fast as they come "
+		"unless --rate says otherwise.\n"
+		"A payload is the id in 8 hex digits, the sequence number in 10 decimal digits, "
+		"and "
+		"printable filler. Exit code 0: all was accepted, with --reliable acknowledged; "
+		"1: some was not.",
 	.options = options,
 	.run = send_command,
 };

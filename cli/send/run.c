@@ -33,7 +33,7 @@ uint64_t send_due_count(const struct send_plan *plan, uint64_t ns)
 
 // Sleeping leaves the core to others, the kernel's own work for a receiver on this machine among
 // them; only the last few microseconds are spun away.
-static uint64_t wait_until(uint64_t due, const volatile bool *stop)
+uint64_t send_wait_until(uint64_t due, const volatile bool *stop)
 {
 	for (;;) {
 		uint64_t now = clock_monotonic_ns();
@@ -83,7 +83,7 @@ void send_run(const struct send_plan *plan, struct send_wire *wire, const volati
 		uint64_t left = datagrams - next;
 		unsigned n = left < plan->burst ? (unsigned)left : plan->burst;
 		uint64_t due = start + send_due_ns(plan, last_event(plan, next + n - 1));
-		uint64_t now = wait_until(due, stop);
+		uint64_t now = send_wait_until(due, stop);
 
 		if (*stop || (plan->rate == 0 && plan->duration_ns != 0 &&
 				     now - start >= plan->duration_ns))

@@ -94,6 +94,9 @@ uint64_t send_due_ns(const struct send_plan *plan, uint64_t i);
 // How many events are due 'ns' after the start, at most plan->count.
 uint64_t send_due_count(const struct send_plan *plan, uint64_t ns);
 
+// Sleeps until 'due' (ns of the monotonic clock), or *stop. Returns the time.
+uint64_t send_wait_until(uint64_t due, const volatile bool *stop);
+
 typedef void (*send_progress)(const struct send_tally *tally, void *arg);
 
 // Sends it all. *stop: looked at before each burst. progress (may be NULL) is called each second.

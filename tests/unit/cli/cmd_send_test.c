@@ -75,6 +75,22 @@ static void what_makes_no_sense_is_a_usage_error(void **state)
 		"127.0.0.1:9 --batch-lines 5000",
 		"127.0.0.1",
 		"--port net_null0 --to 1.2.3.4:5 --size 1473",
+		"127.0.0.1:9 --from 1.2.3.4:5",
+		"127.0.0.1:9 --wait 5s",
+		"127.0.0.1:9 --key 1:/dev/null",
+		"--reliable 127.0.0.1:9 127.0.0.1:9",
+		"--reliable 127.0.0.1:9 --port net_null0 --to 1.2.3.4:5",
+		"--reliable 127.0.0.1",
+		"--reliable 127.0.0.1:9 --to 1.2.3.4:5",
+		"--reliable 127.0.0.1:9 --flows 2",
+		"--reliable 127.0.0.1:9 --batch-lines 2",
+		"--reliable 127.0.0.1:9 --wait 0s",
+		"--reliable 127.0.0.1:9 --key 0:/dev/null",
+		"--reliable 127.0.0.1:9 --key 1:/dev/null",
+		"--reliable 127.0.0.1:9 --cipher aes-256-gcm",
+		"--reliable 127.0.0.1:9 --from /no/such/file",
+		"--reliable 127.0.0.1:9 --from /dev/null --size 20",
+		"--reliable 127.0.0.1:9 --from /dev/null --id 01234567",
 	};
 
 	(void)state;

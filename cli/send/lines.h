@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// The lines of a file or pipe, without their newlines. The last one needs none.
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct lines {
+	int fd;
+	uint8_t *bytes;
+	uint32_t room, from, to; // of 'bytes'; what was read and not handed out yet
+	bool ended;
+	bool skipping; // the rest of a line that was too long
+};
+
+// 'most': bytes of a line. -ENOMEM.
+int lines_init(struct lines *l, int fd, uint32_t most);
+void lines_free(struct lines *l); // leaves the descriptor open
+
+// The next line, borrowed until the next call: 1. 0: there is none; -EAGAIN: none yet after 100 ms;
+// -EMSGSIZE: one was too long and is skipped; else what reading says.
+int lines_next(struct lines *l, const uint8_t **line, uint32_t *len);

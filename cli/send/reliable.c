@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "cli/send/reliable.h"
+
+#include "cli/send/lines.h"
+#include "common/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+
+#define MS_NS 1000000ull
+#define PROGRESS_NS (250 * MS_NS)
+#define STEP_MS 50           // how late an interrupt may be seen
+#define GRACE_MS 1000        // for acknowledgements that are on their way when it is interrupted
+#define IN_FLIGHT (1u << 20) // events whose hand-over is remembered: more than the library keeps
+#define REPORTS 512u
+
+_Static_assert(SEND_WHY_BYTES >= MILLRACE_TEXT, "room for the library's words");
+
+struct run {
+	const struct send_plan *plan;
+	const struct reliable_options *options;
+	const volatile bool *stop;
+	reliable_progress *progress;
+	void *arg;
+	struct millrace *m;
+	uint64_t start, end; // ns; no event is given from 'end' on
+	uint64_t *given_at;  // ns, by seq modulo IN_FLIGHT
+	atomic_uint_fast64_t given, reported;
+	atomic_bool gave_up, finish;
+	// The giver's.
+	uint64_t bytes, refused;
+	uint8_t *event;
+	struct lines lines;
+	int error;
+	char reason[MILLRACE_TEXT];
+	// The watcher's, until it has ended.
+	struct reliable_tally *tally;
+	uint64_t last_ack;
+};
+
+static void count_report(struct run *run, const struct millrace_report *report, uint64_t now)
+{
+	struct reliable_tally *tally = run->tally;
+
+	switch (report->fate) {
+	case MILLRACE_DURABLE:
+		tally->acknowledged++;
+		run->last_ack = now;
+		hist_add(&tally->latency, now - run->given_at[report->seq % IN_FLIGHT]);
+		break;
+	case MILLRACE_UNCERTAIN:
+		tally->uncertain++;
+		break;
+	default:
+		tally->failed++;
+		break;
+	}
+}
+
+static void take_reports(struct run *run)
+{
+	struct millrace_report reports[REPORTS];
+	unsigned n;
+
+	do {
+		uint64_t now = clock_monotonic_ns();
+
+		n = millrace_reports(run->m, reports, REPORTS);
+		for (unsigned i = 0; i < n; i++)
+			count_report(run, &reports[i], now);
+		run->reported += n;
+	} while (n == REPORTS);
+}
+
+static void tell_progress(struct run *run, uint64_t now)
+{
+	struct reliable_tally *tally = run->tally;
+
+	tally->events = run->given;
+	tally->elapsed_ns = now - run->start;
+	millrace_get_stats(run->m, &tally->stats, sizeof(tally->stats));
+	millrace_error_text(run->m, tally->reason);
+	run->progress(tally, run->arg);
+}
+
+static void *watch(void *arg)
+{
+	struct run *run = arg;
+	struct pollfd p = {.fd = millrace_fd(run->m), .events = POLLIN};
+	uint64_t news = run->start, told = run->start;
+
+	while (!run->finish) {
+		uint64_t before = run->reported, now;
+
+		poll(&p, 1, STEP_MS);
+		take_reports(run);
+		now = clock_monotonic_ns();
+		if (run->reported != before || run->reported == run->given)
+			news = now;
+		if (now - news >= run->options->patience_ns)
+			run->gave_up = true;
+		if (run->progress != NULL && now - told >= PROGRESS_NS) {
+			tell_progress(run, now);
+			told = now;
+		}
+	}
+	take_reports(run);
+	return NULL;
+}
+
+static bool is_over(const struct run *run)
+{
+	return *run->stop || run->gave_up;
+}
+
+// False: no more are to be given.
+static bool give(struct run *run, const uint8_t *event, uint32_t len)
+{
+	const struct timespec nap = {.tv_nsec = (long)MS_NS};
+	uint64_t seq = run->given;
+	int err;
+
+	while (seq - run->reported >= IN_FLIGHT && !is_over(run))
+		nanosleep(&nap, NULL);
+	run->given_at[seq % IN_FLIGHT] = clock_monotonic_ns();
+	do
+		err = millrace_send_wait(run->m, event, len, STEP_MS, &seq);
+	while (err == -EAGAIN && !is_over(run) && clock_monotonic_ns() < run->end);
+	if (err == 0) {
+		run->given++;
+		run->bytes += len;
+	} else if (err == -EMSGSIZE) {
+		run->refused++;
+	}
+	return (err == 0 || err == -EMSGSIZE) && !is_over(run);
+}
+
+// Until the burst that begins with event i is due. False: there is none.
+static bool wait_for_turn(struct run *run, uint64_t i)
+{
+	const struct send_plan *plan = run->plan;
+	uint64_t last = i + plan->burst - 1;
+
+	if (i >= plan->count || is_over(run))
+		return false;
+	if (i % plan->burst != 0)
+		return true;
+	if (last >= plan->count)
+		last = plan->count - 1;
+	return send_wait_until(run->start + send_due_ns(plan, last), run->stop) < run->end;
+}
+
+static void give_generated(struct run *run)
+{
+	for (uint64_t i = 0; wait_for_turn(run, i); i++) {
+		uint32_t bytes, len = send_datagram_write(run->plan, i, run->event, &bytes);
+
+		if (!give(run, run->event, len))
+			return;
+	}
+}
+
+static void give_lines(struct run *run)
+{
+	const uint8_t *line;
+	uint32_t len;
+	uint64_t i = 0;
+
+	while (wait_for_turn(run, i)) {
+		int r = lines_next(&run->lines, &line, &len);
+
+		if (r == -EAGAIN && clock_monotonic_ns() < run->end)
+			continue;
+		if (r == -EMSGSIZE) {
+			run->refused++;
+			continue;
+		}
+		if (r < 0 && r != -EAGAIN)
+			run->error = -r;
+		if (r <= 0 || !give(run, line, len))
+			return;
+		i++;
+	}
+}
+
+// Waits for what is not acknowledged yet.
+static void finish(struct run *run)
+{
+	int err = -ETIMEDOUT;
+
+	while (err == -ETIMEDOUT && !is_over(run))
+		err = millrace_flush(run->m, STEP_MS);
+	millrace_error_text(run->m, run->reason);
+	millrace_stop(run->m, *run->stop ? GRACE_MS : 0);
+}
+
+static void fill_tally(struct run *run)
+{
+	struct reliable_tally *tally = run->tally;
+
+	tally->source = millrace_source(run->m);
+	tally->events = run->given;
+	tally->bytes = run->bytes;
+	tally->refused = run->refused;
+	tally->elapsed_ns = run->last_ack - run->start;
+	tally->interrupted = *run->stop;
+	tally->gave_up = run->gave_up;
+	tally->error = run->error;
+	memcpy(tally->reason, run->reason, sizeof(tally->reason));
+	if (tally->acknowledged == tally->events)
+		tally->reason[0] = '\0';
+	millrace_get_stats(run->m, &tally->stats, sizeof(tally->stats));
+}
+
+static int open_library(struct run *run, char *why)
+{
+	const struct reliable_options *own = run->options;
+	const struct millrace_options options = {
+		.size = sizeof(options),
+		.receivers = own->receivers,
+		.key = own->key_id != 0 ? own->key : NULL,
+		.key_id = own->key_id,
+		.cipher = own->cipher,
+		.flags = MILLRACE_REPORTS,
+	};
+
+	return millrace_open(&run->m, &options, why);
+}
+
+static int make_memory(struct run *run)
+{
+	int err = 0;
+
+	run->given_at = calloc(IN_FLIGHT, sizeof(*run->given_at));
+	if (run->options->lines >= 0)
+		err = lines_init(&run->lines, run->options->lines, MILLRACE_EVENT_MAX);
+	else
+		run->event = malloc(run->plan->size_max);
+	if (run->given_at == NULL || (run->options->lines < 0 && run->event == NULL))
+		err = -ENOMEM;
+	return err;
+}
+
+// A generator with a rate ends by its count: what is late is sent.
+static uint64_t end_of(const struct run *run)
+{
+	const struct send_plan *plan = run->plan;
+
+	if (plan->duration_ns == 0 || (plan->rate != 0 && run->options->lines < 0))
+		return UINT64_MAX;
+	return run->start + plan->duration_ns;
+}
+
+static int give_and_watch(struct run *run)
+{
+	pthread_t watcher;
+	int err;
+
+	run->start = run->last_ack = clock_monotonic_ns();
+	run->end = end_of(run);
+	prctl(PR_SET_TIMERSLACK, 1ul);
+	err = -pthread_create(&watcher, NULL, watch, run);
+	if (err != 0)
+		return err;
+	if (run->options->lines >= 0)
+		give_lines(run);
+	else
+		give_generated(run);
+	finish(run);
+	run->finish = true;
+	pthread_join(watcher, NULL);
+	fill_tally(run);
+	return 0;
+}
+
+int reliable_run(const struct send_plan *plan, const struct reliable_options *options,
+	const volatile bool *stop, reliable_progress *progress, void *arg,
+	struct reliable_tally *ret, char *why)
+{
+	struct run run = {.plan = plan,
+		.options = options,
+		.stop = stop,
+		.progress = progress,
+		.arg = arg,
+		.tally = ret};
+	int err = make_memory(&run);
+
+	memset(ret, 0, sizeof(*ret));
+	why[0] = '\0';
+	if (err == 0)
+		err = open_library(&run, why);
+	if (err == 0)
+		err = give_and_watch(&run);
+	if (err != 0 && why[0] == '\0')
+		snprintf(why, SEND_WHY_BYTES, "%s", strerror(-err));
+	millrace_close(run.m, 0);
+	lines_free(&run.lines);
+	free(run.event);
+	free(run.given_at);
+	return err;
+}

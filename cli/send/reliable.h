@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// `millrace send --reliable`: events of the generator, or lines, to libmillrace, and the account of
+// what became of them. The caller's thread gives the events; another one takes the reports, so that
+// an event's latency ends when the library tells of it.
+
+#include "cli/send/send.h"
+#include "common/hist.h"
+#include "include/millrace.h"
+
+struct reliable_options {
+	const char *receivers; // as millrace_open() wants them
+	int lines;             // descriptor whose lines are the events; below 0: the generator's
+	uint16_t key_id;       // 0: none
+	uint8_t key[MILLRACE_KEY];
+	enum millrace_cipher cipher;
+	uint64_t patience_ns; // gives up when nothing was acknowledged for so long
+};
+
+struct reliable_tally {
+	uint64_t source;
+	uint64_t events, bytes; // taken by the library
+	uint64_t refused;       // too large
+	uint64_t acknowledged, uncertain, failed;
+	uint64_t elapsed_ns; // from the start to the last acknowledgement
+	struct hist latency; // ns, from the hand-over to the acknowledgement
+	struct millrace_stats stats;
+	bool interrupted, gave_up;
+	int error;                  // errno of reading lines; 0: none
+	char reason[MILLRACE_TEXT]; // the library's, of what isn't acknowledged
+};
+
+// Called about each 250 ms, by another thread than reliable_run()'s.
+typedef void reliable_progress(const struct reliable_tally *tally, void *arg);
+
+// Sends it all and waits until it is acknowledged. *stop: looked at all the time. 0, or what
+// millrace_open() says with the reason in 'why' (SEND_WHY_BYTES). 'ret' is filled when it is 0.
+int reliable_run(const struct send_plan *plan, const struct reliable_options *options,
+	const volatile bool *stop, reliable_progress *progress, void *arg,
+	struct reliable_tally *ret, char *why);

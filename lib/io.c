@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#include "lib/io.h"
+
+#include "common/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#define MS_NS 1000000ull
+#define SECOND_NS 1000000000ull
+#define BLOCKED_NS (20 * MS_NS)
+#define TIMER_SLACK_NS 5000ul // the kernel's 50 us are several round trips
+#define SLEEP_MAX_NS (3600 * SECOND_NS)
+
+int io_make(struct io **ret, struct millrace *m, const struct send_config *config)
+{
+	uint32_t room = config->mtu > config->mtu_probe ? config->mtu : config->mtu_probe;
+	struct io *io = calloc(1, sizeof(*io));
+	int err;
+
+	if (io == NULL)
+		return -ENOMEM;
+	io->m = m;
+	io->fd = -1;
+	io->now = clock_monotonic_ns();
+	err = send_make(&io->half, config, io->now);
+	if (err == 0)
+		err = socket_buffers_make(io, room);
+	if (err != 0) {
+		io_free(io);
+		return err;
+	}
+	*ret = io;
+	return 0;
+}
+
+void io_free(struct io *io)
+{
+	if (io == NULL)
+		return;
+	if (io->fd >= 0)
+		close(io->fd);
+	send_free(io->half);
+	socket_buffers_free(io);
+	queue_free(&io->queue);
+	free(io->empty);
+	free(io);
+}
+
+void note(struct io *io, int reason, const char *fmt, ...)
+{
+	char text[MILLRACE_TEXT];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	io->noted = reason;
+	pthread_mutex_lock(&io->m->lock);
+	memcpy(io->m->error, text, sizeof(text));
+	pthread_mutex_unlock(&io->m->lock);
+}
+
+static void publish_stats(const struct io *io, struct millrace_stats *ret)
+{
+	struct send_stats stats;
+
+	send_stats(io->half, &stats);
+	*ret = (struct millrace_stats){
+		.sent = stats.events_sent,
+		.again = stats.events_again,
+		.datagrams = stats.datagrams,
+		.datagram_bytes = stats.bytes,
+		.answers = io->answers,
+		.lost = stats.lost,
+		.timeouts = stats.timeouts,
+		.moves = io->moves,
+		.epochs = stats.epochs,
+		.rtt_ns = stats.rtt_ns,
+		.cwnd = stats.cwnd,
+		.receiver = io->receiver,
+		.open = send_state(io->half) == SEND_OPEN,
+	};
+}
+
+// With the lock held.
+static void publish(struct io *io)
+{
+	struct millrace *m = io->m;
+	uint64_t durable = send_durable(io->half);
+	uint64_t kept = send_kept(io->half) + io->queued;
+	bool news = durable > m->durable || kept < m->kept;
+
+	if (durable > m->durable) {
+		m->durable = durable;
+		m->error[0] = '\0';
+		io->noted = 0;
+		tell_callers(m);
+	}
+	m->kept = kept;
+	m->event_max = send_event_max(io->half);
+	publish_stats(io, &m->stats);
+	if (news && m->waiters > 0)
+		pthread_cond_broadcast(&m->changed);
+}
+
+// Tells callers and takes from them. True: there is time to sleep, and who gives an event now wakes
+// this thread.
+static bool exchange(struct io *io, bool may_sleep)
+{
+	struct millrace *m = io->m;
+
+	pthread_mutex_lock(&m->lock);
+	publish(io);
+	m->asleep = may_sleep && queue_is_empty(&m->queue) && !m->ending;
+	may_sleep = m->asleep;
+	queue_append(&io->queue, &m->queue);
+	io->queued += m->queued;
+	m->kept += m->queued;
+	m->queued = 0;
+	if (m->spare == NULL) {
+		m->spare = io->empty;
+		io->empty = NULL;
+	}
+	io->ending = m->ending;
+	pthread_mutex_unlock(&m->lock);
+	return may_sleep;
+}
+
+static void give_events(struct io *io)
+{
+	const uint8_t *event;
+	uint32_t len;
+
+	io->blocked_until = 0;
+	while ((event = queue_first(&io->queue, &len)) != NULL) {
+		struct chunk *chunk;
+		uint64_t seq;
+		int err = send_event(io->half, event, len, &seq);
+
+		if (err != 0) {
+			io->blocked_until = io->now + BLOCKED_NS;
+			note(io, -err, "%.150s: %s", io->target.name,
+				err == -EMSGSIZE ? "takes no event so large" : "no memory");
+			return;
+		}
+		io->queued -= queued_cost(len);
+		chunk = queue_remove(&io->queue);
+		if (chunk != NULL) {
+			free(io->empty);
+			io->empty = chunk;
+		}
+	}
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+static uint64_t due(const struct io *io)
+{
+	uint64_t at = receiver_due(io);
+
+	if (io->blocked_until != 0)
+		at = earlier(at, io->blocked_until);
+	// Without a socket, or with one that is full, nothing can be sent whatever is due.
+	if (io->fd >= 0 && io->out_at == io->out_n)
+		at = earlier(at, send_due(io->half));
+	return at;
+}
+
+static void wait_until(struct io *io, uint64_t until)
+{
+	uint64_t now = clock_monotonic_ns();
+	uint64_t left = until > now ? earlier(until - now, SLEEP_MAX_NS) : 0;
+	const struct timespec t = {
+		.tv_sec = (time_t)(left / SECOND_NS), .tv_nsec = (long)(left % SECOND_NS)};
+	struct pollfd fds[] = {
+		{.fd = io->fd, .events = POLLIN},
+		{.fd = io->m->wake, .events = POLLIN},
+	};
+	eventfd_t value;
+
+	if (io->out_at < io->out_n)
+		fds[0].events |= POLLOUT;
+	if (ppoll(fds, 2, &t, NULL) > 0 && fds[1].revents != 0)
+		eventfd_read(io->m->wake, &value);
+}
+
+// Where all is durable the receiver needn't keep the session for us.
+static void take_leave(struct io *io)
+{
+	uint32_t len = 0;
+
+	if (io->fd >= 0 && queue_is_empty(&io->queue))
+		len = send_close(io->half, io->out_bytes);
+	if (len > 0)
+		send(io->fd, io->out_bytes, len, MSG_DONTWAIT);
+}
+
+void *io_main(void *arg)
+{
+	struct io *io = arg;
+
+	prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+	for (;;) {
+		uint64_t until = due(io);
+
+		if (exchange(io, until > io->now))
+			wait_until(io, until);
+		if (io->ending)
+			break;
+		io->now = clock_monotonic_ns();
+		give_events(io);
+		watch_receiver(io);
+		take_datagrams(io);
+		give_datagrams(io);
+	}
+	take_leave(io);
+	return NULL;
+}
