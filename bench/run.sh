@@ -20,6 +20,7 @@ usage() {
 	  trickle           100 events/s, and none
 	  nic               millraced and the kernel side by side on an emulated NIC
 	  flood             the loss-free rate without and with a million ARP, ND, fragments, strangers/s
+	  reliable-600      600-byte events acknowledged over AF_XDP, beside plain UDP without loss
 	  growth            partitions, size of the log, number of batches
 	  peers             the same events into millraced, rsyslog and a receiver by hand
 
