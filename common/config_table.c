@@ -135,8 +135,8 @@ static const struct config_key port_keys[] = {
 		.max = CONFIG_ADDRESSES_MAX,
 		.example = "[\"10.0.0.1/24\", \"fd00::1/64\"]",
 		.help = "Addresses that are answered for (ARP, neighbour discovery, echo) on a "
-			"port "
-			"that the kernel doesn't share; with none, packets for any destination are "
+			"port that the kernel doesn't share; with none, packets for any "
+			"destination are "
 			"taken",
 	},
 	{
@@ -186,8 +186,7 @@ static const struct config_key listener_keys[] = {
 		FIELD(config_listener, kind),
 		.standard = "plain",
 		.choices = "plain|reliable",
-		.help = "What is spoken: plain UDP without acknowledgement, or the protocol of "
-			"libmillrace",
+		.help = "Plain UDP without acknowledgement, or the protocol of libmillrace",
 	},
 	{
 		.name = "port",
@@ -224,9 +223,7 @@ static const struct config_key listener_keys[] = {
 		.standard = "[]",
 		.max = CONFIG_ALLOW_MAX,
 		.example = "[10.0.0.0/8, \"fd00::/8\"]",
-		.help = "Networks whose senders are taken; the rest is the drop source_denied; "
-			"none "
-			"takes all",
+		.help = "Networks whose senders are taken, else the drop source_denied; none: all",
 	},
 	{
 		.name = "source_rate",
@@ -316,8 +313,7 @@ static const struct config_key log_keys[] = {
 		.standard = "0",
 		.max = 1024 * TIB,
 		.help = "Oldest segments of a partition go when its log is larger; 0 keeps them "
-			"until "
-			"the disk is full",
+			"until the disk is full",
 	},
 	{
 		.name = "retain_age",
@@ -344,8 +340,7 @@ static const struct config_key log_keys[] = {
 		.standard = "7d",
 		.min = SECOND,
 		.max = 3650 * DAY,
-		.help = "Reading all closed segments again begins at earliest so long after it "
-			"began last",
+		.help = "Time from the begin of reading all closed segments again to the next",
 	},
 	{
 		.name = "durability",
