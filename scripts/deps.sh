@@ -23,6 +23,7 @@ test_packages=(
 	shellcheck codespell systemd man-db groff-base zsh
 	jq curl tcpdump iputils-ping iputils-arping ndisc6 e2fsprogs
 	openssh-server openssh-client udhcpc udhcpd # what goes on by the exception device
+	rsyslog # forwards to millrace relay
 	libfuse3-dev fuse3 xfsprogs btrfs-progs strace # disks that fail: tests/fault
 )
 
@@ -39,7 +40,7 @@ bench_packages=(
 
 # In .venv: the readers that the log is promised to, and what the tests speak with.
 demo_modules=(pyarrow)
-test_modules=(pyarrow polars nanoarrow numpy jsonschema prometheus-client scapy)
+test_modules=(pyarrow polars nanoarrow numpy jsonschema prometheus-client scapy wheel)
 
 usage() {
 	cat <<-USAGE
