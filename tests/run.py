@@ -45,7 +45,7 @@ NINJA_TARGETS = {"fuzz": ["fuzz"]}
 
 # What the thread sanitizer can judge: threads of our own around our own atomics. It does not see
 # into DPDK and the kernel's rings, where it would report their ways of ordering as races.
-TSAN_UNIT = re.compile(r"^(common|wal|batching|http)/")
+TSAN_UNIT = re.compile(r"^((common|wal|batching|http)/|lib/(client|handle|queue)$)")
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1",
