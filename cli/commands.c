@@ -14,6 +14,7 @@
 	X(cmd_ports) \
 	X(cmd_batches) \
 	X(cmd_send) \
+	X(cmd_relay) \
 	X(cmd_log_ls) \
 	X(cmd_log_verify) \
 	X(cmd_log_repair) \

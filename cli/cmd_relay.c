@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// millrace relay: the options, and the account at the end.
+
+#include "cli/cli.h"
+#include "cli/relay/relay.h"
+#include "cli/send/key.h"
+#include "cli/send/send.h"
+#include "common/json.h"
+#include "common/units.h"
+
+#include <systemd/sd-daemon.h>
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#define WAIT_MAX_NS (7 * 24 * 3600 * 1000000000ull)
+
+enum option { OPT_RELIABLE, OPT_LISTEN, OPT_KEY, OPT_CIPHER, OPT_WAIT, OPT_END };
+
+static const struct cli_option options[] = {
+	[OPT_RELIABLE] = {"reliable", 0, "HOST:PORT[,HOST:PORT...]",
+		"forward to the first, or the next while that one fails", NULL},
+	[OPT_LISTEN] = {"listen", 0, "udp|tcp:[ADDRESS:]PORT[,...]",
+		"take messages there; without an address on all of this host, IPv6 in brackets",
+		NULL},
+	[OPT_KEY] = {"key", 0, "ID:FILE", "pre-shared key, 32 bytes or 64 hex digits in a file",
+		NULL},
+	[OPT_CIPHER] = {"cipher", 0, "NAME", "of --key (default xchacha20-poly1305)",
+		"xchacha20-poly1305|aes-256-gcm"},
+	[OPT_WAIT] = {"wait", 0, "TIME",
+		"at the end: give up what is not acknowledged after so long (default 60s)", NULL},
+	[OPT_END] = {0},
+};
+
+static bool parse(const struct cli_args *args, struct relay_options *ret)
+{
+	const char *const *v = args->value;
+	char why[SEND_WHY_BYTES];
+
+	*ret = (struct relay_options){
+		.receivers = v[OPT_RELIABLE], .listen = v[OPT_LISTEN], .wait_ns = 60000000000ull};
+	if (v[OPT_RELIABLE] == NULL || v[OPT_LISTEN] == NULL) {
+		cli_error("relay wants --reliable and --listen");
+		return false;
+	}
+	if (v[OPT_CIPHER] != NULL && v[OPT_KEY] == NULL) {
+		cli_error("--cipher is that of a --key");
+		return false;
+	}
+	if (v[OPT_KEY] != NULL && send_key_read(v[OPT_KEY], &ret->key_id, ret->key, why) != 0) {
+		cli_error("--key: %s", why);
+		return false;
+	}
+	if (v[OPT_CIPHER] != NULL && strcmp(v[OPT_CIPHER], "aes-256-gcm") == 0)
+		ret->cipher = MILLRACE_AES_256_GCM;
+	if (v[OPT_WAIT] != NULL &&
+		(!units_parse_duration(v[OPT_WAIT], &ret->wait_ns) || ret->wait_ns > WAIT_MAX_NS)) {
+		cli_error("--wait '%s': want a time as 60s, 7d at most", v[OPT_WAIT]);
+		return false;
+	}
+	return true;
+}
+
+static void tell_ready(void)
+{
+	fputs("millrace relay: ready\n", stderr);
+	sd_notify(0, "READY=1");
+}
+
+static const char *reason_of(const struct relay_tally *tally)
+{
+	return tally->reason[0] != '\0' ? tally->reason : "the time was over";
+}
+
+static json_t *warnings_of(const struct relay_tally *tally)
+{
+	json_t *list = json_array();
+
+	if (tally->unacknowledged > 0)
+		json_array_append_new(
+			list, json_warning("not_acknowledged", reason_of(tally), NULL));
+	if (tally->dropped.too_large > 0)
+		json_array_append_new(list,
+			json_warning("too_large", "the receiver takes no events so large", NULL));
+	return list;
+}
+
+static json_t *dropped_of(const struct relay_tally *tally)
+{
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "no_room",
+		(json_int_t)tally->dropped.no_room, "socket", (json_int_t)tally->dropped.socket,
+		"too_large", (json_int_t)tally->dropped.too_large, "too_long",
+		(json_int_t)tally->dropped.too_long, "cut_off", (json_int_t)tally->dropped.cut_off,
+		"left", (json_int_t)tally->dropped.left);
+}
+
+static int print_json(const struct relay_tally *tally)
+{
+	json_t *data = json_pack("{s:o, s:{s:I, s:I}, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I}",
+		"source", json_id(tally->source), "messages", "udp", (json_int_t)tally->udp, "tcp",
+		(json_int_t)tally->tcp, "bytes", (json_int_t)tally->bytes, "acknowledged",
+		(json_int_t)tally->acknowledged, "unacknowledged",
+		(json_int_t)tally->unacknowledged, "dropped", dropped_of(tally), "connections",
+		(json_int_t)tally->connections, "connections_refused",
+		(json_int_t)tally->connections_refused, "retransmitted",
+		(json_int_t)tally->stats.again, "moves", (json_int_t)tally->stats.moves, "epochs",
+		(json_int_t)tally->stats.epochs);
+	char host[256] = "";
+	json_t *envelope;
+
+	if (data == NULL)
+		return -ENOMEM;
+	gethostname(host, sizeof(host) - 1);
+	envelope = json_envelope("millrace.relay/1", host, data, warnings_of(tally));
+	cli_print_json(envelope);
+	json_decref(envelope);
+	return 0;
+}
+
+static void print_text(const struct relay_tally *tally)
+{
+	const struct {
+		const char *what;
+		uint64_t count;
+	} rows[] = {
+		{"datagrams dropped, no room (the receiver is away or slow)",
+			tally->dropped.no_room},
+		{"datagrams dropped by the socket", tally->dropped.socket},
+		{"messages dropped, larger than the receiver takes", tally->dropped.too_large},
+		{"connections ended, message too long", tally->dropped.too_long},
+		{"messages cut off by the end of their connection", tally->dropped.cut_off},
+		{"messages left at the end, no room", tally->dropped.left},
+		{"connections refused, too many", tally->connections_refused},
+	};
+
+	fprintf(stderr,
+		"source %016" PRIx64 ": %" PRIu64 " messages by UDP, %" PRIu64
+		" by TCP over %" PRIu64 " connections; %" PRIu64 " acknowledged\n",
+		tally->source, tally->udp, tally->tcp, tally->connections, tally->acknowledged);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].count > 0)
+			fprintf(stderr, "%s: %" PRIu64 "\n", rows[i].what, rows[i].count);
+	if (tally->unacknowledged > 0)
+		fprintf(stderr, "not acknowledged: %" PRIu64 ": %s\n", tally->unacknowledged,
+			reason_of(tally));
+}
+
+static int run(const struct cli *cli, const struct relay_options *relay)
+{
+	struct relay_tally tally;
+	char why[RELAY_WHY_BYTES];
+	int err = relay_run(relay, &cli_interrupted, tell_ready, &tally, why);
+
+	if (err != 0) {
+		cli_error("%s", why);
+		return err == -EINVAL || err == -ENOTSUP ? EXIT_CLI_USAGE : EXIT_CLI_DEGRADED;
+	}
+	if (!cli->json)
+		print_text(&tally);
+	else if (print_json(&tally) != 0)
+		return EXIT_CLI_DEGRADED;
+	return tally.unacknowledged > 0 || tally.dropped.left > 0 ? EXIT_CLI_DEGRADED : EXIT_CLI_OK;
+}
+
+static int relay_command(const struct cli *cli, const struct cli_args *args)
+{
+	struct relay_options relay;
+	int r = EXIT_CLI_USAGE;
+
+	if (parse(args, &relay))
+		r = run(cli, &relay);
+	explicit_bzero(relay.key, sizeof(relay.key));
+	return r;
+}
+
+const struct cli_command cmd_relay = {
+	.name = "relay",
+	.args = "",
+	.summary = "take syslog and lines on this host and forward them reliably",
+	.details =
+		"Takes messages by UDP, a datagram each, and by TCP, and forwards each as one "
+		"event, "
+		"byte for byte, to a listener that takes the reliable protocol. So rsyslog, "
+		"syslog-ng and whatever else writes syslog (RFC 5424, RFC 3164) or lines joins "
+		"without "
+		"a change. For example: millrace relay --reliable log.example:5140 --listen "
+		"udp:127.0.0.1:514,tcp:127.0.0.1:514\n"
+		"On TCP a message ends with a newline, which is left out with a carriage return "
+		"before it, as are empty lines; or it is octet counted (RFC 6587), that is, begins "
+		"with its length, a space and \"<\". What lies unfinished when a connection ends "
+		"is "
+		"a message, unless it was octet counted. One above 64 KiB ends its connection. "
+		"1024 connections are served at a time.\n"
+		"Events are kept in memory, 64 MiB at most, until the receiver has them on disk. "
+		"When that is full, connections are not read until there is room, so that their "
+		"senders wait; datagrams are dropped and counted. What was taken and not "
+		"acknowledged "
+		"when the relay is killed is lost.\n"
+		"SIGINT or SIGTERM ends it: it takes what has arrived already, waits for the "
+		"acknowledgements, and prints an account. Exit code 0: all that was taken is "
+		"acknowledged; 1: some is not. It says READY=1 to systemd.",
+	.options = options,
+	.run = relay_command,
+};
