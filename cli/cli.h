@@ -65,6 +65,9 @@ int cli_get(const struct cli *cli, const char *path, json_t **ret);
 // Prints an envelope for --json: one line of JSON on stdout.
 void cli_print_json(json_t *envelope);
 
+// The same of what a command has done on this host itself. Takes both; -ENOMEM when 'data' is NULL.
+int cli_print_account(const char *schema, json_t *data, json_t *warnings);
+
 // "millrace: ..." on stderr.
 void cli_error(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

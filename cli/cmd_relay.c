@@ -27,8 +27,7 @@ static const struct cli_option options[] = {
 		NULL},
 	[OPT_KEY] = {"key", 0, "ID:FILE", "pre-shared key, 32 bytes or 64 hex digits in a file",
 		NULL},
-	[OPT_CIPHER] = {"cipher", 0, "NAME", "of --key (default xchacha20-poly1305)",
-		"xchacha20-poly1305|aes-256-gcm"},
+	[OPT_CIPHER] = {"cipher", 0, "NAME", "of --key (default xchacha20-poly1305)", SEND_CIPHERS},
 	[OPT_WAIT] = {"wait", 0, "TIME",
 		"at the end: give up what is not acknowledged after so long (default 60s)", NULL},
 	[OPT_END] = {0},
@@ -39,8 +38,7 @@ static bool parse(const struct cli_args *args, struct relay_options *ret)
 	const char *const *v = args->value;
 	char why[SEND_WHY_BYTES];
 
-	*ret = (struct relay_options){
-		.receivers = v[OPT_RELIABLE], .listen = v[OPT_LISTEN], .wait_ns = 60000000000ull};
+	*ret = (struct relay_options){.listen = v[OPT_LISTEN], .wait_ns = 60000000000ull};
 	if (v[OPT_RELIABLE] == NULL || v[OPT_LISTEN] == NULL) {
 		cli_error("relay wants --reliable and --listen");
 		return false;
@@ -49,12 +47,10 @@ static bool parse(const struct cli_args *args, struct relay_options *ret)
 		cli_error("--cipher is that of a --key");
 		return false;
 	}
-	if (v[OPT_KEY] != NULL && send_key_read(v[OPT_KEY], &ret->key_id, ret->key, why) != 0) {
+	if (send_target_read(&ret->to, v[OPT_RELIABLE], v[OPT_KEY], v[OPT_CIPHER], why) != 0) {
 		cli_error("--key: %s", why);
 		return false;
 	}
-	if (v[OPT_CIPHER] != NULL && strcmp(v[OPT_CIPHER], "aes-256-gcm") == 0)
-		ret->cipher = MILLRACE_AES_256_GCM;
 	if (v[OPT_WAIT] != NULL &&
 		(!units_parse_duration(v[OPT_WAIT], &ret->wait_ns) || ret->wait_ns > WAIT_MAX_NS)) {
 		cli_error("--wait '%s': want a time as 60s, 7d at most", v[OPT_WAIT]);
@@ -107,16 +103,8 @@ static int print_json(const struct relay_tally *tally)
 		(json_int_t)tally->connections_refused, "retransmitted",
 		(json_int_t)tally->stats.again, "moves", (json_int_t)tally->stats.moves, "epochs",
 		(json_int_t)tally->stats.epochs);
-	char host[256] = "";
-	json_t *envelope;
 
-	if (data == NULL)
-		return -ENOMEM;
-	gethostname(host, sizeof(host) - 1);
-	envelope = json_envelope("millrace.relay/1", host, data, warnings_of(tally));
-	cli_print_json(envelope);
-	json_decref(envelope);
-	return 0;
+	return cli_print_account("millrace.relay/1", data, warnings_of(tally));
 }
 
 static void print_text(const struct relay_tally *tally)
@@ -171,7 +159,7 @@ static int relay_command(const struct cli *cli, const struct cli_args *args)
 
 	if (parse(args, &relay))
 		r = run(cli, &relay);
-	explicit_bzero(relay.key, sizeof(relay.key));
+	explicit_bzero(relay.to.key, sizeof(relay.to.key));
 	return r;
 }
 

@@ -43,8 +43,7 @@ static const struct cli_option options[] = {
 		NULL},
 	[OPT_KEY] = {"key", 0, "ID:FILE",
 		"with --reliable: pre-shared key, 32 bytes or 64 hex digits in a file", NULL},
-	[OPT_CIPHER] = {"cipher", 0, "NAME", "of --key (default xchacha20-poly1305)",
-		"xchacha20-poly1305|aes-256-gcm"},
+	[OPT_CIPHER] = {"cipher", 0, "NAME", "of --key (default xchacha20-poly1305)", SEND_CIPHERS},
 	[OPT_WAIT] = {"wait", 0, "TIME",
 		"with --reliable: give up when nothing is acknowledged for so long (default 60s)",
 		NULL},
@@ -296,11 +295,10 @@ static json_t *warnings_of(const struct send_tally *tally)
 static int print_json(const struct send_plan *plan, const struct send_tally *tally)
 {
 	uint64_t tried = tally->sent + tally->refused;
-	char id[9], host[256] = "";
-	json_t *data, *envelope;
+	char id[9];
+	json_t *data;
 
 	snprintf(id, sizeof(id), "%08x", plan->id);
-	gethostname(host, sizeof(host) - 1);
 	data = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:o, s:o}", "id", id,
 		"sent", (json_int_t)tally->sent, "refused", (json_int_t)tally->refused, "datagrams",
 		(json_int_t)tally->datagrams, "bytes", (json_int_t)tally->bytes, "elapsed_ns",
@@ -309,12 +307,7 @@ static int print_json(const struct send_plan *plan, const struct send_tally *tal
 		"no_listener", (json_int_t)tally->no_listener, "first_seq",
 		tried > 0 ? json_id(0) : json_null(), "last_seq",
 		tried > 0 ? json_id(tried - 1) : json_null());
-	if (data == NULL)
-		return -ENOMEM;
-	envelope = json_envelope("millrace.send/1", host, data, warnings_of(tally));
-	cli_print_json(envelope);
-	json_decref(envelope);
-	return 0;
+	return cli_print_account("millrace.send/1", data, warnings_of(tally));
 }
 
 static void print_text(const struct send_plan *plan, const struct send_tally *tally)
@@ -343,14 +336,11 @@ static bool parse_reliable(const struct cli_args *args, struct reliable_options 
 	const char *const *v = args->value;
 	char why[SEND_WHY_BYTES];
 
-	*ret = (struct reliable_options){
-		.receivers = v[OPT_RELIABLE], .lines = -1, .patience_ns = 60000000000ull};
-	if (v[OPT_KEY] != NULL && send_key_read(v[OPT_KEY], &ret->key_id, ret->key, why) != 0) {
+	*ret = (struct reliable_options){.lines = -1, .patience_ns = 60000000000ull};
+	if (send_target_read(&ret->to, v[OPT_RELIABLE], v[OPT_KEY], v[OPT_CIPHER], why) != 0) {
 		cli_error("--key: %s", why);
 		return false;
 	}
-	if (v[OPT_CIPHER] != NULL && strcmp(v[OPT_CIPHER], "aes-256-gcm") == 0)
-		ret->cipher = MILLRACE_AES_256_GCM;
 	if (v[OPT_WAIT] != NULL &&
 		(!units_parse_duration(v[OPT_WAIT], &ret->patience_ns) || ret->patience_ns == 0))
 		return complain("wait", v[OPT_WAIT], "a time as 60s");
@@ -365,7 +355,7 @@ static int reliable_command(
 
 	if (parse_reliable(args, &reliable))
 		r = send_reliable(cli, plan, &reliable, args->value[OPT_FROM]);
-	explicit_bzero(reliable.key, sizeof(reliable.key));
+	explicit_bzero(reliable.to.key, sizeof(reliable.to.key));
 	return r;
 }
 

@@ -88,21 +88,6 @@ static json_t *data_of(const struct send_plan *plan, const struct reliable_optio
 		events > 0 ? json_id(events - 1) : json_null());
 }
 
-static int print_json(const struct send_plan *plan, const struct reliable_options *options,
-	const struct reliable_tally *tally)
-{
-	json_t *data = data_of(plan, options, tally), *envelope;
-	char host[256] = "";
-
-	if (data == NULL)
-		return -ENOMEM;
-	gethostname(host, sizeof(host) - 1);
-	envelope = json_envelope("millrace.send-reliable/1", host, data, warnings_of(tally));
-	cli_print_json(envelope);
-	json_decref(envelope);
-	return 0;
-}
-
 static void print_text(const struct reliable_tally *tally)
 {
 	const struct hist *h = &tally->latency;
@@ -158,7 +143,8 @@ static int run(const struct cli *cli, const struct send_plan *plan,
 	}
 	if (!cli->json)
 		print_text(tally);
-	else if (print_json(plan, options, tally) != 0)
+	else if (cli_print_account("millrace.send-reliable/1", data_of(plan, options, tally),
+			 warnings_of(tally)) != 0)
 		return EXIT_CLI_DEGRADED;
 	if (tally->interrupted)
 		return EXIT_CLI_INTERRUPTED;

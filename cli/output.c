@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "cli/cli.h"
+#include "common/json.h"
 
+#include <errno.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 volatile bool cli_interrupted;
 
@@ -24,4 +27,20 @@ void cli_print_json(json_t *envelope)
 		cli_error("cannot print the answer as JSON");
 	putchar('\n');
 	fflush(stdout);
+}
+
+int cli_print_account(const char *schema, json_t *data, json_t *warnings)
+{
+	char host[256] = "";
+	json_t *envelope;
+
+	if (data == NULL) {
+		json_decref(warnings);
+		return -ENOMEM;
+	}
+	gethostname(host, sizeof(host) - 1);
+	envelope = json_envelope(schema, host, data, warnings);
+	cli_print_json(envelope);
+	json_decref(envelope);
+	return 0;
 }

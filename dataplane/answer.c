@@ -11,8 +11,6 @@
 #include <netinet/in.h>
 #include <netinet/ip_icmp.h>
 
-#define HOPS_ECHO 64
-
 // RFC 826. Returns the frame's length.
 static uint32_t answer_arp(
 	uint8_t *frame, const struct packet *packet, const struct host_identity *host)
@@ -45,7 +43,7 @@ static uint32_t answer_echo4(
 	put16(ip + 2, (uint16_t)(IP4_HEADER + len));
 	put16(ip + 4, 0); // no identification needed where nothing is fragmented (RFC 6864)
 	put16(ip + 6, IP4_DONT_FRAGMENT);
-	ip[8] = HOPS_ECHO;
+	ip[8] = HOPS;
 	put16(ip + 10, 0);
 	memcpy(ip + 12, packet->dst_addr + MAPPED_IP4, 4);
 	memcpy(ip + 16, packet->src_addr + MAPPED_IP4, 4);
@@ -62,7 +60,7 @@ static uint32_t answer_echo6(
 
 	memmove(ip + IP6_HEADER, frame + packet->l4, packet->l4_len);
 	ip[IP6_HEADER] = ICMP6_ECHO_REPLY;
-	compose_icmp6(ip, packet->dst_addr, packet->src_addr, packet->l4_len, HOPS_ECHO);
+	compose_icmp6(ip, packet->dst_addr, packet->src_addr, packet->l4_len, HOPS);
 	compose_macs(frame, frame + 6, host->mac);
 	return packet->l3 + IP6_HEADER + packet->l4_len;
 }

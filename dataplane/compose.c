@@ -8,8 +8,6 @@
 #include <netinet/icmp6.h>
 #include <netinet/in.h>
 
-#define HOPS 64
-
 void compose_macs(uint8_t *frame, const uint8_t *dst, const uint8_t *src)
 {
 	memmove(frame, dst, 6);

@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#define HOPS 64     // of what this host sends to anywhere
 #define HOPS_ND 255 // proves that no router lies between (RFC 4861, 7.1.2)
 
 // frame[0..11]; dst may lie in the frame.

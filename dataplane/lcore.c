@@ -73,7 +73,7 @@ static uint64_t until_deadline_ns(const struct lcore *lcore, uint64_t ticks)
 	}
 	if (first != UINT64_MAX)
 		first = first > ticks ? clock_ticks_to_ns(first - ticks) : 0;
-	if (lcore->dp->answers != NULL && lcore->partition_count > 0) {
+	if (lcore->dp->answers != NULL) {
 		uint64_t due = reliable_due_ns(lcore, ticks);
 
 		first = due < first ? due : first;
@@ -180,7 +180,7 @@ static uint64_t round_once(struct lcore *lcore, uint64_t begin, bool receive)
 	if (lcore->fragments != NULL)
 		fragments_expire(lcore, begin);
 	idle = !batchers_poll(lcore, clock_ticks()) && packets == 0;
-	if (lcore->dp->answers != NULL && lcore->partition_count > 0)
+	if (lcore->dp->answers != NULL)
 		idle &= !reliable_poll(lcore, clock_ticks());
 	adapt(lcore, packets);
 	if (idle)

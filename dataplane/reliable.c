@@ -150,7 +150,7 @@ static bool is_mine(void *arg, uint64_t source)
 // them. That one knows them still: a crash before the new one has saved them loses nothing.
 static int adopt_sources(struct dataplane *dp)
 {
-	uint32_t now_s = (uint32_t)(clock_ticks_to_ns(clock_ticks()) / 1000000000u);
+	uint32_t now_s = seconds_now();
 	int err = 0;
 
 	for (unsigned to = 0; to < dp->partition_count; to++) {
@@ -311,6 +311,7 @@ static void publish(struct reliable *rel)
 
 	for (unsigned i = 0; i < RECEIVE_COUNTER_COUNT; i++)
 		counter_set(&rel->values[i], counters[i]);
+	rel->news = false;
 }
 
 void reliable_take(struct lcore *lcore, struct partition *partition, struct rte_mbuf *m,
@@ -327,6 +328,7 @@ void reliable_take(struct lcore *lcore, struct partition *partition, struct rte_
 	if (m->nb_segs > 1)
 		data = chain_payload(lcore, m, packet);
 	set_time(partition, received_at);
+	rel->news = true;
 	count = receive_take(rel->receive, data, packet->payload_len, &peer, now, rel->events);
 	done = append_all(lcore, rel, count, &peer);
 	// A block that was submitted on the way holds what came before this datagram.
@@ -355,7 +357,8 @@ static bool poll_partition(struct lcore *lcore, struct partition *partition, uin
 	look_at_durable(rel);
 	sent = send_acks(lcore, rel, now);
 	save_poll(rel, wal_rotations(partition->wal));
-	publish(rel);
+	if (sent || rel->news)
+		publish(rel);
 	return sent;
 }
 

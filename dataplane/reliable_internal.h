@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
+#include "common/clock.h"
 #include "dataplane/reliable.h"
 #include "transport/receive.h"
 
@@ -15,9 +16,16 @@ struct reliable {
 	unsigned first, count;
 	struct received *events; // room for a datagram's
 	struct save *save;
+	bool news; // its counters have moved
 	struct counter_set set;
 	uint64_t values[RECEIVE_COUNTER_COUNT];
 };
+
+// The clock of seen_touch() and its like.
+static inline uint32_t seconds_now(void)
+{
+	return (uint32_t)(clock_ticks_to_ns(clock_ticks()) / 1000000000u);
+}
 
 // reliable_keys.c: reads a file of pre-shared keys. -EINVAL and why (256 bytes) name the line.
 int reliable_read_keys(const char *path, struct seal_key *keys, unsigned *count, char *why);

@@ -54,7 +54,7 @@ static int restore(struct reliable *rel, struct wal_reader *reader, uint64_t fro
 static int read_back(struct reliable *rel, const char *dir, uint64_t *rows)
 {
 	const struct wal_limit all = {.segment_first = UINT64_MAX};
-	uint32_t now_s = (uint32_t)(clock_ticks_to_ns(clock_ticks()) / 1000000000u);
+	uint32_t now_s = seconds_now();
 	struct wal_reader *reader;
 	uint64_t from;
 	int err = save_load(rel, dir, now_s, &from);

@@ -41,8 +41,8 @@ struct seen_source *seen_find(struct seen *seen, uint64_t id);
 struct seen_source *seen_at(struct seen *seen, uint32_t index);
 uint32_t seen_index(const struct seen *seen, const struct seen_source *source);
 
-// A source with an epoch that begins at first_seq; another epoch of a known one begins anew. NULL:
-// no room.
+// A source with an epoch that begins at first_seq. Another epoch of a known one keeps what is in
+// the log, and takes what lies below first_seq for done. NULL: no room.
 struct seen_source *seen_open(
 	struct seen *seen, uint64_t id, uint32_t epoch, uint64_t first_seq, uint32_t now);
 void seen_forget(struct seen *seen, struct seen_source *source);

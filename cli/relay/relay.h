@@ -4,6 +4,7 @@
 // `millrace relay`: syslog and lines from sockets of the kernel to libmillrace, a message an event.
 // One thread beside the library's.
 
+#include "cli/send/key.h"
 #include "include/millrace.h"
 
 #include <stdbool.h>
@@ -27,12 +28,9 @@ int relay_listen(const char *list, struct relay_listener *ret, unsigned *ret_cou
 uint64_t relay_listener_lost(const struct relay_listener *listener);
 
 struct relay_options {
-	const char *receivers; // as millrace_open() wants them
-	const char *listen;    // as relay_listen() does
-	uint16_t key_id;       // 0: none
-	uint8_t key[MILLRACE_KEY];
-	enum millrace_cipher cipher;
-	uint64_t wait_ns; // for acknowledgements at the end
+	struct send_target to;
+	const char *listen; // as relay_listen() wants it
+	uint64_t wait_ns;   // for acknowledgements at the end
 };
 
 struct relay_tally {

@@ -299,23 +299,9 @@ static unsigned most_connections(void)
 	return files.rlim_cur > SPARE_FILES ? (unsigned)files.rlim_cur - SPARE_FILES : 1;
 }
 
-static int open_library(struct run *run, char *why)
-{
-	const struct relay_options *own = run->options;
-	const struct millrace_options options = {
-		.size = sizeof(options),
-		.receivers = own->receivers,
-		.key = own->key_id != 0 ? own->key : NULL,
-		.key_id = own->key_id,
-		.cipher = own->cipher,
-	};
-
-	return millrace_open(&run->m, &options, why);
-}
-
 static int run_opened(struct run *run, void (*ready)(void), char *why)
 {
-	int err = open_library(run, why);
+	int err = send_target_open(&run->m, &run->options->to, 0, why);
 
 	if (err == 0)
 		err = relay_listen(run->options->listen, run->listeners, &run->listener_count, why);

@@ -5,20 +5,12 @@
 #include "common/file.h"
 
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FILE_MAX 256
-
-static int nibble(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
 
 static bool take_secret(const char *data, size_t len, uint8_t key[SEND_KEY_BYTES])
 {
@@ -30,14 +22,8 @@ static bool take_secret(const char *data, size_t len, uint8_t key[SEND_KEY_BYTES
 		len--;
 	if (len != (size_t)2 * SEND_KEY_BYTES)
 		return false;
-	for (unsigned i = 0; i < SEND_KEY_BYTES; i++) {
-		int high = nibble(data[2 * i]), low = nibble(data[2 * i + 1]);
-
-		if (high < 0 || low < 0)
-			return false;
-		key[i] = (uint8_t)(high << 4 | low);
-	}
-	return true;
+	return sodium_hex2bin(key, SEND_KEY_BYTES, data, len, NULL, &len, NULL) == 0 &&
+	       len == SEND_KEY_BYTES;
 }
 
 int send_key_read(const char *text, uint16_t *ret_id, uint8_t key[SEND_KEY_BYTES], char *why)
@@ -63,4 +49,28 @@ int send_key_read(const char *text, uint16_t *ret_id, uint8_t key[SEND_KEY_BYTES
 		snprintf(why, SEND_WHY_BYTES, "%.200s: %s", file, strerror(-err));
 	*ret_id = (uint16_t)id;
 	return err;
+}
+
+int send_target_read(struct send_target *ret, const char *receivers, const char *key,
+	const char *cipher, char *why)
+{
+	*ret = (struct send_target){.receivers = receivers};
+	if (cipher != NULL && strcmp(cipher, "aes-256-gcm") == 0)
+		ret->cipher = MILLRACE_AES_256_GCM;
+	return key != NULL ? send_key_read(key, &ret->key_id, ret->key, why) : 0;
+}
+
+int send_target_open(
+	struct millrace **ret, const struct send_target *target, uint32_t flags, char *why)
+{
+	const struct millrace_options options = {
+		.size = sizeof(options),
+		.receivers = target->receivers,
+		.key = target->key_id != 0 ? target->key : NULL,
+		.key_id = target->key_id,
+		.cipher = target->cipher,
+		.flags = flags,
+	};
+
+	return millrace_open(ret, &options, why);
 }

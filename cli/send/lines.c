@@ -9,21 +9,21 @@
 
 #define WAIT_MS 100
 
-int lines_init(struct lines *l, int fd, uint32_t most)
+int line_reader_init(struct line_reader *l, int fd, uint32_t most)
 {
-	*l = (struct lines){.fd = fd, .room = most + 1};
+	*l = (struct line_reader){.fd = fd, .room = most + 1};
 	l->bytes = malloc(l->room);
 	return l->bytes != NULL ? 0 : -ENOMEM;
 }
 
-void lines_free(struct lines *l)
+void line_reader_free(struct line_reader *l)
 {
 	free(l->bytes);
 	l->bytes = NULL;
 }
 
 // 1: there is more in the buffer, or the end was reached.
-static int read_more(struct lines *l)
+static int read_more(struct line_reader *l)
 {
 	struct pollfd p = {.fd = l->fd, .events = POLLIN};
 	ssize_t n;
@@ -42,7 +42,7 @@ static int read_more(struct lines *l)
 	return 1;
 }
 
-static int hand_out(struct lines *l, uint32_t len, const uint8_t **line, uint32_t *ret_len)
+static int hand_out(struct line_reader *l, uint32_t len, const uint8_t **line, uint32_t *ret_len)
 {
 	bool whole = !l->skipping;
 
@@ -52,7 +52,7 @@ static int hand_out(struct lines *l, uint32_t len, const uint8_t **line, uint32_
 	return whole ? 1 : -EMSGSIZE;
 }
 
-int lines_next(struct lines *l, const uint8_t **line, uint32_t *ret_len)
+int line_reader_next(struct line_reader *l, const uint8_t **line, uint32_t *ret_len)
 {
 	uint32_t looked = 0;
 	int r;

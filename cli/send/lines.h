@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct lines {
+struct line_reader {
 	int fd;
 	uint8_t *bytes;
 	uint32_t room, from, to; // of 'bytes'; what was read and not handed out yet
@@ -15,9 +15,9 @@ struct lines {
 };
 
 // 'most': bytes of a line. -ENOMEM.
-int lines_init(struct lines *l, int fd, uint32_t most);
-void lines_free(struct lines *l); // leaves the descriptor open
+int line_reader_init(struct line_reader *l, int fd, uint32_t most);
+void line_reader_free(struct line_reader *l); // leaves the descriptor open
 
 // The next line, borrowed until the next call: 1. 0: there is none; -EAGAIN: none yet after 100 ms;
 // -EMSGSIZE: one was too long and is skipped; else what reading says.
-int lines_next(struct lines *l, const uint8_t **line, uint32_t *len);
+int line_reader_next(struct line_reader *l, const uint8_t **line, uint32_t *len);

@@ -37,7 +37,7 @@ struct run {
 	// The giver's.
 	uint64_t bytes, refused;
 	uint8_t *event;
-	struct lines lines;
+	struct line_reader lines;
 	int error;
 	char reason[MILLRACE_TEXT];
 	// The watcher's, until it has ended.
@@ -174,7 +174,7 @@ static void give_lines(struct run *run)
 	uint64_t i = 0;
 
 	while (wait_for_turn(run, i)) {
-		int r = lines_next(&run->lines, &line, &len);
+		int r = line_reader_next(&run->lines, &line, &len);
 
 		if (r == -EAGAIN && clock_monotonic_ns() < run->end)
 			continue;
@@ -219,28 +219,13 @@ static void fill_tally(struct run *run)
 	millrace_get_stats(run->m, &tally->stats, sizeof(tally->stats));
 }
 
-static int open_library(struct run *run, char *why)
-{
-	const struct reliable_options *own = run->options;
-	const struct millrace_options options = {
-		.size = sizeof(options),
-		.receivers = own->receivers,
-		.key = own->key_id != 0 ? own->key : NULL,
-		.key_id = own->key_id,
-		.cipher = own->cipher,
-		.flags = MILLRACE_REPORTS,
-	};
-
-	return millrace_open(&run->m, &options, why);
-}
-
 static int make_memory(struct run *run)
 {
 	int err = 0;
 
 	run->given_at = calloc(IN_FLIGHT, sizeof(*run->given_at));
 	if (run->options->lines >= 0)
-		err = lines_init(&run->lines, run->options->lines, MILLRACE_EVENT_MAX);
+		err = line_reader_init(&run->lines, run->options->lines, MILLRACE_EVENT_MAX);
 	else
 		run->event = malloc(run->plan->size_max);
 	if (run->given_at == NULL || (run->options->lines < 0 && run->event == NULL))
@@ -295,13 +280,13 @@ int reliable_run(const struct send_plan *plan, const struct reliable_options *op
 	memset(ret, 0, sizeof(*ret));
 	why[0] = '\0';
 	if (err == 0)
-		err = open_library(&run, why);
+		err = send_target_open(&run.m, &options->to, MILLRACE_REPORTS, why);
 	if (err == 0)
 		err = give_and_watch(&run);
 	if (err != 0 && why[0] == '\0')
 		snprintf(why, SEND_WHY_BYTES, "%s", strerror(-err));
 	millrace_close(run.m, 0);
-	lines_free(&run.lines);
+	line_reader_free(&run.lines);
 	free(run.event);
 	free(run.given_at);
 	return err;

@@ -5,16 +5,14 @@
 // what became of them. The caller's thread gives the events; another one takes the reports, so that
 // an event's latency ends when the library tells of it.
 
+#include "cli/send/key.h"
 #include "cli/send/send.h"
 #include "common/hist.h"
 #include "include/millrace.h"
 
 struct reliable_options {
-	const char *receivers; // as millrace_open() wants them
-	int lines;             // descriptor whose lines are the events; below 0: the generator's
-	uint16_t key_id;       // 0: none
-	uint8_t key[MILLRACE_KEY];
-	enum millrace_cipher cipher;
+	struct send_target to;
+	int lines;            // descriptor whose lines are the events; below 0: the generator's
 	uint64_t patience_ns; // gives up when nothing was acknowledged for so long
 };
 

@@ -185,7 +185,7 @@ uint32_t membership_report4(const struct host_identity *host, unsigned version,
 	ip[0] = 0x46;
 	ip[1] = 0xc0; // internetwork control (RFC 3376, 4)
 	put16(ip + 2, (uint16_t)(header + len));
-	put16(ip + 6, 0x4000);
+	put16(ip + 6, IP4_DONT_FRAGMENT);
 	ip[8] = 1;
 	ip[9] = IPPROTO_IGMP;
 	memcpy(ip + 12, source->s6_addr + MAPPED_IP4, 4);

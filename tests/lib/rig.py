@@ -30,6 +30,7 @@ PATIENCE = 5.0 if SANITIZED else 1.0  # factor for every bound on time
 RUN_ALL = bool(os.environ.get("MILLRACE_ALL"))
 
 SENDER4, RECEIVER4 = "10.77.0.1", "10.77.0.2"
+OTHER_SENDER4, OTHER_RECEIVER4 = "10.79.0.1", "10.79.0.2"
 SENDER6, RECEIVER6 = "fd77::1", "fd77::2"
 PORT = 5140        # a datagram is an event
 LINES_PORT = 5141  # a line is an event
@@ -120,6 +121,16 @@ class Net:
     def fix_neighbour(self, device="src0"):
         self.sh("tx", "ip", "neigh", "replace", RECEIVER4, "lladdr", self.mac("rx", "rx0"),
                 "dev", device, "nud", "permanent")
+
+    def second_wire(self):
+        """Another veth pair, src1 with OTHER_SENDER4 and rx1, where a test's receiver has
+        OTHER_RECEIVER4."""
+        self.sh("tx", "ip", "link", "add", "src1", "type", "veth", "peer", "name", "rx1", "netns",
+                self.names["rx"])
+        self.sh("tx", "ethtool", "-K", "src1", "tx", "off")
+        self.sh("tx", "ip", "addr", "add", f"{OTHER_SENDER4}/24", "dev", "src1")
+        for side, device in (("rx", "rx1"), ("tx", "src1")):
+            self.sh(side, "ip", "link", "set", device, "up")
 
     def command(self, side, *words):
         return ["ip", "netns", "exec", self.names[side], *map(str, words)]

@@ -5,7 +5,7 @@
 
 import logread
 import rig
-from rig import RECEIVER4, expect, expect_equal
+from rig import OTHER_RECEIVER4, RECEIVER4, expect, expect_equal
 
 FLOWS = 32
 EVENTS = 20000
@@ -14,24 +14,19 @@ EVENTS = 20000
 def both_wires(r, **config):
     """One port by AF_PACKET with two queues, one by AF_XDP, two partitions on two lcores."""
     net = r.net(quiet=True)
-    net.sh("tx", "ip", "link", "add", "src1", "type", "veth", "peer", "name", "rx1", "netns",
-           net.names["rx"])
-    net.sh("tx", "ethtool", "-K", "src1", "tx", "off")
-    net.sh("tx", "ip", "addr", "add", "10.79.0.1/24", "dev", "src1")
-    for side, device in (("rx", "rx1"), ("tx", "src1")):
-        net.sh(side, "ip", "link", "set", device, "up")
-    net.sh("tx", "ip", "neigh", "replace", "10.79.0.2", "lladdr", net.mac("rx", "rx1"), "dev",
+    net.second_wire()
+    net.sh("tx", "ip", "neigh", "replace", OTHER_RECEIVER4, "lladdr", net.mac("rx", "rx1"), "dev",
            "src1", "nud", "permanent")
     receiver = r.receiver(net, partitions=2, cpus="0-1", **config)
     receiver.config["ports"] = [
         {"name": "first", "device": "af_packet:rx0", "rx_queues": 2,
          "addresses": [f"{RECEIVER4}/24"]},
-        {"name": "second", "device": "af_xdp:rx1", "addresses": ["10.79.0.2/24"]}]
+        {"name": "second", "device": "af_xdp:rx1", "addresses": [f"{OTHER_RECEIVER4}/24"]}]
     receiver.start()
     rate = 4000 if rig.SANITIZED else 20000
     accounts = [net.send_events("--rate", rate, "--count", EVENTS, "--flows", FLOWS),
                 net.send_events("--rate", rate, "--count", EVENTS, "--flows", FLOWS,
-                                to="10.79.0.2")]
+                                to=OTHER_RECEIVER4)]
     rest = receiver.at_rest(30)
     expect_equal(rest["packets"]["in"], 2 * EVENTS, f"packets in ({receiver.drops()})")
     lost = {name: count for name, count in receiver.drops().items() if count}

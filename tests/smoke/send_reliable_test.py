@@ -12,7 +12,7 @@ import time
 
 import logread
 import rig
-from rig import MILLRACE, PORT, RECEIVER4, expect, expect_equal, wait_until
+from rig import MILLRACE, OTHER_RECEIVER4, PORT, RECEIVER4, expect, expect_equal, wait_until
 
 LISTENERS = [{"name": "sure", "port": PORT, "kind": "reliable"}]
 KEY = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
@@ -119,17 +119,12 @@ def a_killed_senders_acknowledged_events_are_there(r):
 def the_next_receiver_takes_over(r):
     """The first one dies for good; between the two logs nothing is missing."""
     net = r.net()
-    net.sh("tx", "ip", "link", "add", "src1", "type", "veth", "peer", "name", "rx1", "netns",
-           net.names["rx"])
-    net.sh("tx", "ethtool", "-K", "src1", "tx", "off")
-    net.sh("tx", "ip", "addr", "add", "10.79.0.1/24", "dev", "src1")
-    for side, device in (("rx", "rx1"), ("tx", "src1")):
-        net.sh(side, "ip", "link", "set", device, "up")
+    net.second_wire()
     first = receiver_of(r, net).start()
     second = r.receiver(net, "second", device="af_xdp:rx1", listeners=LISTENERS, ports=[
-        {"name": "wire", "device": "af_xdp:rx1", "addresses": ["10.79.0.2/24"]}]).start()
+        {"name": "wire", "device": "af_xdp:rx1", "addresses": [f"{OTHER_RECEIVER4}/24"]}]).start()
     process = start_sending(r, net, "--rate", 5000, "--count", 80000,
-                            to=f"{RECEIVER4}:{PORT},10.79.0.2:{PORT}")
+                            to=f"{RECEIVER4}:{PORT},{OTHER_RECEIVER4}:{PORT}")
     wait_until(lambda: first.durable() > 10000, "the first receiver got some", 20)
     first.kill()
     account = account_of(process)

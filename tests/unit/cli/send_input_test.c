@@ -19,12 +19,12 @@
 
 #define MOST 10u
 
-static void expect_line(struct lines *l, const char *text)
+static void expect_line(struct line_reader *l, const char *text)
 {
 	const uint8_t *line;
 	uint32_t len;
 
-	assert_int_equal(lines_next(l, &line, &len), 1);
+	assert_int_equal(line_reader_next(l, &line, &len), 1);
 	assert_int_equal(len, strlen(text));
 	assert_memory_equal(line, text, len);
 }
@@ -36,28 +36,28 @@ static void write_text(int fd, const char *text)
 
 static void lines_come_without_newlines_however_they_are_cut(void **state)
 {
-	struct lines l;
+	struct line_reader l;
 	const uint8_t *line;
 	uint32_t len;
 	int ends[2];
 
 	(void)state;
 	assert_int_equal(pipe(ends), 0);
-	assert_int_equal(lines_init(&l, ends[0], MOST), 0);
+	assert_int_equal(line_reader_init(&l, ends[0], MOST), 0);
 	write_text(ends[1], "one\n\nthree\nfo");
 	expect_line(&l, "one");
 	expect_line(&l, "");
 	expect_line(&l, "three");
-	assert_int_equal(lines_next(&l, &line, &len), -EAGAIN);
+	assert_int_equal(line_reader_next(&l, &line, &len), -EAGAIN);
 	write_text(ends[1], "ur\n1234567890\n");
 	expect_line(&l, "four");
 	expect_line(&l, "1234567890");
 	write_text(ends[1], "last");
 	close(ends[1]);
 	expect_line(&l, "last");
-	assert_int_equal(lines_next(&l, &line, &len), 0);
-	assert_int_equal(lines_next(&l, &line, &len), 0);
-	lines_free(&l);
+	assert_int_equal(line_reader_next(&l, &line, &len), 0);
+	assert_int_equal(line_reader_next(&l, &line, &len), 0);
+	line_reader_free(&l);
 	close(ends[0]);
 }
 
@@ -69,20 +69,20 @@ static void a_line_that_is_too_long_is_told_once_and_skipped(void **state)
 
 	(void)state;
 	for (int i = 0; i < 2; i++) {
-		struct lines l;
+		struct line_reader l;
 		int ends[2];
 
 		assert_int_equal(pipe(ends), 0);
-		assert_int_equal(lines_init(&l, ends[0], MOST), 0);
+		assert_int_equal(line_reader_init(&l, ends[0], MOST), 0);
 		write_text(ends[1], "a\n12345678901234567890123456789012345\nb\n12345678901");
 		write_text(ends[1], endings[i]);
 		close(ends[1]);
 		expect_line(&l, "a");
-		assert_int_equal(lines_next(&l, &line, &len), -EMSGSIZE);
+		assert_int_equal(line_reader_next(&l, &line, &len), -EMSGSIZE);
 		expect_line(&l, "b");
-		assert_int_equal(lines_next(&l, &line, &len), -EMSGSIZE);
-		assert_int_equal(lines_next(&l, &line, &len), 0);
-		lines_free(&l);
+		assert_int_equal(line_reader_next(&l, &line, &len), -EMSGSIZE);
+		assert_int_equal(line_reader_next(&l, &line, &len), 0);
+		line_reader_free(&l);
 		close(ends[0]);
 	}
 }
