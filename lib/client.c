@@ -112,7 +112,9 @@ static int handle_make(struct millrace **ret, const struct millrace_options *opt
 	m->failover_ns = (failover_ms != 0 ? failover_ms : FAILOVER_MS) * MS_NS;
 	m->wants_reports = (options->flags & MILLRACE_REPORTS) != 0;
 	m->event_max = MILLRACE_EVENT_MAX;
-	randombytes_buf(&m->source, sizeof(m->source));
+	// Not 0, which is no source's.
+	while (m->source == 0)
+		randombytes_buf(&m->source, sizeof(m->source));
 	m->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	m->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (m->fd < 0 || m->wake < 0) {

@@ -12,8 +12,8 @@
 
 static bool config_is_right(const struct send_config *config)
 {
-	return config->epoch > 0 && config->mtu >= WIRE_MTU_MIN && config->mtu <= WIRE_MTU_MAX &&
-	       config->mtu_probe <= WIRE_MTU_MAX &&
+	return config->source != 0 && config->epoch > 0 && config->mtu >= WIRE_MTU_MIN &&
+	       config->mtu <= WIRE_MTU_MAX && config->mtu_probe <= WIRE_MTU_MAX &&
 	       (config->key.id == 0 || seal_cipher_here(config->key.cipher));
 }
 

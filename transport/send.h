@@ -10,7 +10,7 @@
 #include <stddef.h>
 
 struct send_config {
-	uint64_t source;
+	uint64_t source;     // not 0
 	uint32_t epoch;      // from 1
 	uint64_t first_seq;  // of the first event
 	bool resumed;        // source, epoch and seqs go on from an earlier process (a spool): more

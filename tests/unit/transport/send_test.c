@@ -525,7 +525,7 @@ static void wrong_numbers_make_no_sender(void **state)
 	struct send_half *none = NULL;
 
 	(void)state;
-	for (unsigned i = 0; i < 5; i++) {
+	for (unsigned i = 0; i < 6; i++) {
 		wrong = config;
 		if (i == 0)
 			wrong.epoch = 0;
@@ -537,6 +537,8 @@ static void wrong_numbers_make_no_sender(void **state)
 			wrong.mtu_probe = WIRE_MTU_MAX + 1;
 		if (i == 4)
 			wrong.key = (struct seal_key){.id = 1, .cipher = (enum seal_cipher)9};
+		if (i == 5)
+			wrong.source = 0;
 		assert_int_equal(send_make(&none, &wrong, now), -EINVAL);
 	}
 }
