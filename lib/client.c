@@ -159,7 +159,7 @@ static int start(struct millrace *m, const struct millrace_options *options, cha
 {
 	struct send_config config = {
 		.source = m->source,
-		.epoch = 1,
+		.epoch.number = 1,
 		.mtu = WIRE_MTU_MIN,
 		.mtu_probe = options->mtu != 0 ? options->mtu : MTU_MAX,
 		// Callers are bounded by bytes_max before it comes to this.

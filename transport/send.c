@@ -12,7 +12,8 @@
 
 static bool config_is_right(const struct send_config *config)
 {
-	return config->source != 0 && config->epoch > 0 && config->mtu >= WIRE_MTU_MIN &&
+	return config->source != 0 && config->epoch.number > 0 &&
+	       config->first_seq >= config->epoch.first_seq && config->mtu >= WIRE_MTU_MIN &&
 	       config->mtu <= WIRE_MTU_MAX && config->mtu_probe <= WIRE_MTU_MAX &&
 	       (config->key.id == 0 || seal_cipher_here(config->key.cipher));
 }
@@ -27,9 +28,11 @@ int send_make(struct send_half **ret, const struct send_config *config, uint64_t
 	if (s == NULL)
 		return -ENOMEM;
 	s->config = *config;
-	s->lowest = s->next_seq = s->epoch_first = config->first_seq;
+	s->lowest = s->next_seq = config->first_seq;
 	s->epoch = config->epoch;
-	s->used = s->opened = s->acknowledged = config->resumed;
+	if (!config->resumed)
+		s->epoch.first_seq = config->first_seq;
+	s->used = s->acknowledged = config->resumed;
 	s->event_max = WIRE_EVENT_MAX;
 	s->slots = SLOTS_MIN;
 	s->progress = now;
@@ -151,7 +154,7 @@ uint32_t write_header(const struct send_half *s, uint8_t *data, enum wire_type t
 	struct wire_header header = {
 		.type = (uint8_t)type,
 		.key = s->config.key.id,
-		.epoch = s->epoch,
+		.epoch = s->epoch.number,
 		.source = s->config.source,
 		.token = in_session ? s->token : 0,
 		.number = in_session ? recovery_next(s->recovery) : 0,
@@ -176,7 +179,7 @@ static bool take_sealed(struct send_half *s, const struct wire_header *header, u
 {
 	struct wire_ack ack;
 
-	if (s->state != SEND_OPEN || header->token != s->token || header->epoch != s->epoch)
+	if (s->state != SEND_OPEN || header->token != s->token || header->epoch != s->epoch.number)
 		return false;
 	len = seal_open(&s->seal, false, data, len);
 	return len >= WIRE_HEADER && wire_read_ack(data + WIRE_HEADER, len - WIRE_HEADER, &ack) &&
@@ -268,9 +271,14 @@ uint64_t send_kept(const struct send_half *s)
 	return s->kept;
 }
 
-uint32_t send_epoch(const struct send_half *s)
+uint64_t send_ahead(const struct send_half *s)
 {
-	return s->epoch;
+	return s->ahead > s->lowest ? s->ahead : s->lowest;
+}
+
+const struct send_epoch *send_epoch_now(const struct send_half *s)
+{
+	return &s->epoch;
 }
 
 uint64_t send_progress(const struct send_half *s)
@@ -281,7 +289,7 @@ uint64_t send_progress(const struct send_half *s)
 void send_move(struct send_half *s, uint64_t now)
 {
 	if (s->used)
-		new_epoch(s, s->epoch + 1);
+		new_epoch(s, s->epoch.number + 1);
 	s->closed = false;
 	s->failures = s->refusals = 0;
 	s->event_max = WIRE_EVENT_MAX;

@@ -9,12 +9,25 @@
 
 #include <stddef.h>
 
+// An epoch, and what it goes on from. No padding: two of them are compared as bytes.
+struct send_epoch {
+	uint32_t number;      // from 1
+	uint32_t opened;      // 1: by the receiver whose log this is; 0: by nobody
+	uint64_t first_seq;   // all below it is durable somewhere
+	uint32_t prev_number; // 0: none, and of the others nothing is said
+	uint32_t zero;
+	uint64_t prev_seq; // of it, the first one that nobody acknowledged
+	uint8_t log_id[16], prev_log[16];
+};
+
 struct send_config {
-	uint64_t source;     // not 0
-	uint32_t epoch;      // from 1
-	uint64_t first_seq;  // of the first event
-	bool resumed;        // source, epoch and seqs go on from an earlier process (a spool): more
-			     // may be durable than this one knows
+	uint64_t source;    // not 0
+	uint64_t first_seq; // of the first event
+	// Of number 1 or above, the rest zero; or, with 'resumed', what send_epoch_now() said in an
+	// earlier process (a spool). Source and seqs go on from there: first_seq is one below which
+	// all is durable, epoch.first_seq or above, and more may be than this process knows.
+	struct send_epoch epoch;
+	bool resumed;
 	uint32_t mtu;        // bytes of a datagram, WIRE_MTU_MIN to WIRE_MTU_MAX, tag included
 	uint32_t mtu_probe;  // up to which larger datagrams are tried; at most mtu: no probing
 	uint64_t bytes_max;  // of events that are kept, their bookkeeping included
@@ -68,7 +81,12 @@ bool send_was_sent(const struct send_half *s, uint64_t seq);
 uint64_t send_next_seq(const struct send_half *s);  // of the next event
 uint32_t send_event_max(const struct send_half *s); // bytes that the receiver takes, if known
 uint64_t send_kept(const struct send_half *s);      // bytes, as bytes_max counts them
-uint32_t send_epoch(const struct send_half *s);
+// All below are durable at the receiver, though an earlier process may have been the one to send
+// them, and this one may not have been given them again.
+uint64_t send_ahead(const struct send_half *s);
+// Whoever resumes it one day has to have this on disk before anything is sent after a send_take()
+// or a send_move() that changed it.
+const struct send_epoch *send_epoch_now(const struct send_half *s);
 // The last time (ns) at which the receiver was heard with something new.
 uint64_t send_progress(const struct send_half *s);
 

@@ -69,15 +69,9 @@ struct send_half {
 	uint64_t ahead; // all below are durable, though they may not be given out again yet
 	uint64_t kept;
 
-	uint32_t epoch;
-	uint64_t epoch_first;
+	struct send_epoch epoch;
 	bool used;         // somebody was asked to open it
-	bool opened;       // by the receiver whose log_id this is
-	bool acknowledged; // something of it
-	uint8_t log_id[16];
-	uint32_t prev_epoch;
-	uint64_t prev_seq;
-	uint8_t prev_log[16];
+	bool acknowledged; // something of it, or that may be
 
 	// The handshake.
 	uint8_t random[32];

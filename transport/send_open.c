@@ -56,15 +56,20 @@ void begin_again(struct send_half *s, uint64_t now)
 // An epoch that nobody opened was of no log: what went before it stays what went before.
 void new_epoch(struct send_half *s, uint32_t epoch)
 {
-	if (s->opened) {
-		s->prev_epoch = s->epoch;
-		s->prev_seq = s->lowest;
-		memcpy(s->prev_log, s->log_id, sizeof(s->prev_log));
+	struct send_epoch next = s->epoch;
+
+	next.number = epoch;
+	next.first_seq = s->lowest;
+	if (s->epoch.opened != 0) {
+		next.prev_number = s->epoch.number;
+		next.prev_seq = s->lowest;
+		memcpy(next.prev_log, s->epoch.log_id, sizeof(next.prev_log));
 	}
-	s->epoch = epoch;
-	s->epoch_first = s->lowest;
+	next.opened = 0;
+	memset(next.log_id, 0, sizeof(next.log_id));
+	s->epoch = next;
 	s->ahead = 0; // in a log that may not be this epoch's, and no epoch has a hole
-	s->used = s->opened = s->acknowledged = false;
+	s->used = s->acknowledged = false;
 	s->stats.epochs++;
 	forget_session(s, false);
 }
@@ -108,16 +113,16 @@ static void open_session(struct send_half *s, const struct wire_opened *opened, 
 	s->state = SEND_OPEN;
 	s->progress = s->quiet_from = now;
 	s->refusals = 0;
-	s->opened = true;
-	memcpy(s->log_id, opened->log_id, sizeof(s->log_id));
+	s->epoch.opened = 1;
+	memcpy(s->epoch.log_id, opened->log_id, sizeof(s->epoch.log_id));
 	s->token = opened->token;
 	s->credit = opened->credit;
 	s->window = opened->window > 0 ? opened->window : 1;
 	s->event_max = opened->event_max;
 	s->ack_number = 0;
 	s->mtu = s->config.mtu;
-	seal_make_session(
-		&s->seal, &s->config.key, s->random, opened->server, s->config.source, s->epoch);
+	seal_make_session(&s->seal, &s->config.key, s->random, opened->server, s->config.source,
+		s->epoch.number);
 	recovery_reset(s->recovery, s->mtu, now);
 	mtu_search_begin(s);
 }
@@ -129,7 +134,7 @@ static bool take_opened(struct send_half *s, const uint8_t *body, uint32_t len, 
 	if (s->state != SEND_OPENING || !wire_read_opened(body, len, &opened) ||
 		!is_ours(s, opened.random) || !may_be_durable(s, opened.durable))
 		return false;
-	if (opened.durable > s->epoch_first)
+	if (opened.durable > s->epoch.first_seq)
 		s->acknowledged = true;
 	forget_below(s, opened.durable);
 	if (takes_all(s, opened.event_max))
@@ -142,7 +147,7 @@ static bool take_opened(struct send_half *s, const uint8_t *body, uint32_t len, 
 // False: no epoch comes after that.
 static bool epoch_after(struct send_half *s, uint32_t epoch, uint64_t now)
 {
-	if (epoch < s->epoch || epoch == UINT32_MAX)
+	if (epoch < s->epoch.number || epoch == UINT32_MAX)
 		return false;
 	new_epoch(s, epoch + 1);
 	begin_again(s, now);
@@ -163,7 +168,7 @@ static bool take_refused(struct send_half *s, const uint8_t *body, uint32_t len,
 		begin_again(s, now);
 		return true;
 #endif
-		return epoch_after(s, s->epoch, now);
+		return epoch_after(s, s->epoch.number, now);
 	case WIRE_OLD_EPOCH:
 		return epoch_after(s, answer.epoch, now);
 	default:
@@ -203,13 +208,13 @@ static uint32_t write_open(const struct send_half *s, uint8_t *data)
 		.made = s->challenge.made,
 		.flags = s->acknowledged ? 0 : WIRE_FRESH,
 		.first_seq = s->lowest,
-		.prev_epoch = s->prev_epoch,
-		.prev_seq = s->prev_seq,
+		.prev_epoch = s->epoch.prev_number,
+		.prev_seq = s->epoch.prev_seq,
 	};
 
 	memcpy(open.random, s->random, sizeof(open.random));
 	memcpy(open.mac, s->challenge.mac, sizeof(open.mac));
-	memcpy(open.prev_log, s->prev_log, sizeof(open.prev_log));
+	memcpy(open.prev_log, s->epoch.prev_log, sizeof(open.prev_log));
 	return len + wire_write_open(data + len, &open);
 }
 

@@ -26,11 +26,16 @@ static uint64_t choose_first_seq(const struct sender *s)
 // What a spool says may be behind what its sender has heard.
 static uint64_t spooled_from(const struct sender *s)
 {
-	uint64_t behind = s->durable - s->life_first;
+	uint64_t behind = s->durable - s->life_first, from = s->durable;
 
-	if (behind == 0 || draw_chance(concern(s), 700))
-		return s->durable;
-	return s->durable - draw_below(concern(s), behind < 1000 ? (uint32_t)behind + 1 : 1000);
+	if (behind > 0 && !draw_chance(concern(s), 700))
+		from -= draw_below(concern(s), behind < 1000 ? (uint32_t)behind + 1 : 1000);
+	return from > s->saved.first_seq ? from : s->saved.first_seq;
+}
+
+void application_save(struct sender *s)
+{
+	s->saved = *send_epoch_now(s->half);
 }
 
 void application_start(struct sender *s, bool anew)
@@ -46,15 +51,18 @@ void application_start(struct sender *s, bool anew)
 		s->life_first = choose_first_seq(s);
 		s->epoch = draw_chance(concern(s), 800) ? 1 : 1 + draw_below(concern(s), 1u << 31);
 		s->source = books_open(s->place, draw(concern(s)), s->life_first, s->index);
+		config.epoch.number = s->epoch;
 	} else {
 		s->life_first = spooled_from(s);
+		config.epoch = s->saved;
+		s->epoch = s->saved.number;
 	}
 	s->durable = s->look = s->life_first;
 	config.source = s->source->id;
-	config.epoch = s->epoch;
 	config.first_seq = s->life_first;
 	r = send_make(&s->half, &config, world_now());
 	require(r == 0, "simulation", "send_make: %s", strerror(-r));
+	application_save(s);
 	trace("sender %u starts: source %04x epoch %" PRIu32 " from seq %" PRIu64
 	      ", to receiver %u",
 		s->place, (unsigned)(s->source->id & 0xffff), s->epoch, s->life_first, s->receiver);

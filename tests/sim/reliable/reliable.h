@@ -332,8 +332,9 @@ struct sender {
 	uint64_t index;      // the application's next event
 	uint64_t life_first; // seq that this life began with
 	uint32_t epoch;
-	uint64_t durable; // as of the last look
-	uint64_t look;    // where to look next for what is durable out of order
+	struct send_epoch saved; // by the spool
+	uint64_t durable;        // as of the last look
+	uint64_t look;           // where to look next for what is durable out of order
 	uint64_t moved_at, wake, last_instant;
 	unsigned calls; // at this instant
 	uint32_t crash_in;
@@ -355,6 +356,7 @@ void application_offer(struct sender *s);
 bool application_done(const struct sender *s);
 void application_look(struct sender *s); // at what became durable
 void application_look_all(struct sender *s);
+void application_save(struct sender *s); // with a spool: what the next process has to know
 
 // --- attack.c: whoever records traffic and sends it again, or makes some up
 void attack_reset(void);

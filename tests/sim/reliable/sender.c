@@ -88,9 +88,11 @@ static void restart(void *arg, uint64_t incarnation)
 	begin(s, !s->spool);
 }
 
+// What was heard and not saved nobody was told.
 static void go_down(struct sender *s)
 {
-	application_look_all(s);
+	if (!s->spool || memcmp(&s->saved, send_epoch_now(s->half), sizeof(s->saved)) == 0)
+		application_look_all(s);
 	end(s);
 	world_at(world_now() + (plan.calm ? MS : draw_time(concern(s), 0, SEC)), restart, s,
 		s->incarnation);
@@ -111,7 +113,7 @@ static bool crashes(struct sender *s)
 static void look_at_epoch(struct sender *s)
 {
 	const struct log *log = receiver_log(s->receiver);
-	uint32_t epoch = send_epoch(s->half);
+	uint32_t epoch = send_epoch_now(s->half)->number;
 
 	if (epoch == s->epoch)
 		return;
@@ -217,6 +219,7 @@ static void round_of(void *arg, uint64_t when)
 	failover(s);
 	if (s->blocked)
 		application_offer(s);
+	application_save(s);
 	if (emit(s) || finish(s))
 		return;
 	application_look(s);
@@ -247,10 +250,12 @@ void sender_arrive(struct packet *packet)
 	if (s->half && is_own_port(s, packet->peer.port) && packet->receiver == s->receiver) {
 		send_take(s->half, packet->data, packet->len, world_now());
 		look_at_epoch(s);
-		application_look(s);
 		s->calls = 0;
-		if (!crashes(s))
+		if (!crashes(s)) {
+			application_save(s);
+			application_look(s);
 			wake_at(s, world_now());
+		}
 	}
 	network_free(packet);
 }
@@ -352,7 +357,7 @@ void senders_describe(void)
 		trace("sender %u: state %u to receiver %u, epoch %" PRIu32
 		      ", durable up to %" PRIu64 ", next seq %" PRIu64 ", keeps %" PRIu64
 		      " bytes, lost %" PRIu64 ", timeouts %" PRIu64 ", cwnd %" PRIu64,
-			i, send_state(s->half), s->receiver, send_epoch(s->half),
+			i, send_state(s->half), s->receiver, send_epoch_now(s->half)->number,
 			send_durable(s->half), send_next_seq(s->half), send_kept(s->half),
 			stats.lost, stats.timeouts, stats.cwnd);
 	}

@@ -103,7 +103,7 @@ static inline int set_up(void **state)
 	now = 5000 * MS;
 	memset(&key, 0, sizeof(key));
 	config = (struct send_config){.source = SOURCE,
-		.epoch = 1,
+		.epoch.number = 1,
 		.first_seq = FIRST,
 		.mtu = 1400,
 		.bytes_max = 64u << 20};
@@ -177,7 +177,7 @@ static inline void read_datagram(void)
 
 	assert_true(wire_read_header(data, data_len, &got));
 	assert_int_equal(got.source, SOURCE);
-	assert_int_equal(got.epoch, send_epoch(s));
+	assert_int_equal(got.epoch, send_epoch_now(s)->number);
 	if (got.type != WIRE_HELLO && got.type != WIRE_OPEN) {
 		assert_int_equal(got.token, token);
 		// No number twice, and none left out.
@@ -227,8 +227,10 @@ static uint32_t answer_len;
 
 static inline struct wire_header answer_header(enum wire_type type)
 {
-	return (struct wire_header){
-		.type = (uint8_t)type, .key = key.id, .epoch = send_epoch(s), .source = SOURCE};
+	return (struct wire_header){.type = (uint8_t)type,
+		.key = key.id,
+		.epoch = send_epoch_now(s)->number,
+		.source = SOURCE};
 }
 
 static inline void give(struct wire_header header, uint32_t body_len)
@@ -256,7 +258,8 @@ static inline void open_it(void)
 	opened.token = token;
 	memcpy(opened.random, opening.random, sizeof(opened.random));
 	randombytes_buf(opened.server, sizeof(opened.server));
-	seal_make_session(&seal, &key, opening.random, opened.server, SOURCE, send_epoch(s));
+	seal_make_session(
+		&seal, &key, opening.random, opened.server, SOURCE, send_epoch_now(s)->number);
 	ack = (struct wire_ack){.credit = opened.credit, .durable = opened.durable};
 	ack_number = last_number = 0;
 	memset(heard, 0, sizeof(heard));

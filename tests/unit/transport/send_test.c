@@ -269,7 +269,7 @@ static void after_a_reset_all_that_is_not_durable_comes_again(void **state)
 	handshake();
 	assert_int_equal(opening.flags, 0);
 	assert_int_equal(opening.first_seq, FIRST + 2);
-	assert_int_equal(send_epoch(s), 1);
+	assert_int_equal(send_epoch_now(s)->number, 1);
 	assert_int_equal(send_durable(s), FIRST + 2);
 	expect(WIRE_EVENTS);
 	assert_int_equal(events.first_seq, FIRST + 2);
@@ -358,7 +358,7 @@ static void a_later_epoch_is_passed(void **state)
 	// An older one is no reason, and after the last there is none.
 	refuse(WIRE_OLD_EPOCH, 900);
 	refuse(WIRE_OLD_EPOCH, UINT32_MAX);
-	assert_int_equal(send_epoch(s), 901);
+	assert_int_equal(send_epoch_now(s)->number, 901);
 	assert_int_equal(ignored(), 2);
 }
 
@@ -411,7 +411,7 @@ static void a_move_opens_a_new_epoch_if_the_old_one_was_used(void **state)
 	offer_many(5, 1000);
 	expect(WIRE_HELLO);
 	send_move(s, now);
-	assert_int_equal(send_epoch(s), 1);
+	assert_int_equal(send_epoch_now(s)->number, 1);
 	handshake();
 	expect(WIRE_EVENTS);
 	expect(WIRE_EVENTS);
@@ -422,7 +422,7 @@ static void a_move_opens_a_new_epoch_if_the_old_one_was_used(void **state)
 	ack.ranges[0] = (struct wire_range){.from = 1, .count = 1};
 	give_ack();
 	send_move(s, now);
-	assert_int_equal(send_epoch(s), 2);
+	assert_int_equal(send_epoch_now(s)->number, 2);
 	assert_int_equal(send_state(s), SEND_HELLO);
 	memcpy(opened.log_id, "another log.....", 16);
 	opened.durable = FIRST + 1;
@@ -443,13 +443,36 @@ static void a_move_opens_a_new_epoch_if_the_old_one_was_used(void **state)
 
 static void an_earlier_process_epoch_is_not_fresh(void **state)
 {
+	struct send_epoch kept;
+
 	(void)state;
+	handshake();
+	kept = *send_epoch_now(s);
+	assert_int_equal(kept.opened, 1);
 	config.resumed = true;
+	config.epoch = kept;
+	config.first_seq = FIRST + 7;
 	start();
 	handshake();
 	assert_int_equal(opening.flags, 0);
+	assert_memory_equal(send_epoch_now(s), &kept, sizeof(kept));
 	send_move(s, now);
-	assert_int_equal(send_epoch(s), 2);
+	assert_int_equal(send_epoch_now(s)->number, 2);
+	assert_int_equal(send_epoch_now(s)->first_seq, FIRST + 7);
+	// Nobody opened it; what went before it stays what went before.
+	config.epoch = *send_epoch_now(s);
+	start();
+	expect(WIRE_HELLO);
+	challenge();
+	expect(WIRE_OPEN);
+	assert_int_equal(opening.flags, 0);
+	refuse(WIRE_UNKNOWN_EPOCH, 0);
+	handshake();
+	assert_int_equal(got.epoch, 3);
+	assert_int_equal(opening.flags, WIRE_FRESH);
+	assert_int_equal(opening.prev_epoch, 1);
+	assert_int_equal(opening.prev_seq, FIRST + 7);
+	assert_memory_equal(opening.prev_log, "the log of tests", 16);
 }
 
 // Its spool was behind: what comes from it anew is in the log.
@@ -528,7 +551,7 @@ static void wrong_numbers_make_no_sender(void **state)
 	for (unsigned i = 0; i < 6; i++) {
 		wrong = config;
 		if (i == 0)
-			wrong.epoch = 0;
+			wrong.epoch.number = 0;
 		if (i == 1)
 			wrong.mtu = WIRE_MTU_MIN - 1;
 		if (i == 2)
