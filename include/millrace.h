@@ -7,12 +7,14 @@
 //   millrace_open() ──▶ millrace_send() … ──▶ millrace_durable() or millrace_reports()
 //                                        ──▶ millrace_flush() ──▶ millrace_close()
 //
-// A handle keeps every event in memory until it is durable, and sends it again where that is
-// needed, also to another receiver. There is no spool on disk in this version: each open draws a
-// new source id at random, and what was not durable when the process ended is not sent again.
+// A handle keeps every event until it is durable, and sends it again where that is needed, also to
+// another receiver. In memory: then each open draws a new source id at random, and what was not
+// durable when the process ended is not sent again. Or in a spool, a directory on this host's disk:
+// then the next open of it goes on with what was not durable, after a crash of the host, too.
 //
-// Seqs: the events of a handle count from 0 without gaps, in the order in which millrace_send()
-// took them. (source, seq) is how the receiver's log names them.
+// Seqs: the events of a handle count from 0, those of a spool from one handle to the next, without
+// gaps, in the order in which millrace_send() took them. (source, seq) is how the receiver's log
+// names them.
 //
 // Threads: every function may be called by any thread at any time, but for millrace_close(), which
 // must be the last call. A thread of the library's own, with all signals blocked, does the
@@ -62,11 +64,17 @@ struct millrace_options {
 	uint32_t mtu;   // of a datagram's payload that is tried at most, 1232 to 65487; 0: 1472. It
 			// begins at 1232 and is found out for each session; no fragments are sent
 	uint32_t flags; // MILLRACE_REPORTS
+	// A directory for this handle alone, made if need be; NULL: no spool. An event is synced
+	// there before it is sent. Never copy one, nor put one back from a backup: two of them give
+	// the same seqs to different events.
+	const char *spool;
+	uint64_t spool_bytes_max; // on disk, from 4 MiB; 0: 1 GiB
 };
 
 // Does not wait for a receiver. -EINVAL: an option is wrong, which one is in 'why' (room for
 // MILLRACE_TEXT bytes, or NULL); -ENOTSUP: this CPU hasn't the cipher; -ENOMEM, -EMFILE, -EAGAIN:
-// the system has no memory, descriptor or thread.
+// the system has no memory, descriptor or thread. Of a spool: -EBUSY: another handle has it;
+// -EBADMSG: it is damaged; -ENOTSUP: a later version has written it; or what the file system says.
 int millrace_open(struct millrace **ret, const struct millrace_options *options, char *why);
 
 // The id by which receivers know this handle, for logs and queries.
@@ -75,7 +83,10 @@ uint64_t millrace_source(const struct millrace *m);
 // Copies an event of 'len' bytes, which may be 0, and never waits. 0 and its seq in *seq (NULL:
 // not wanted). -EAGAIN: bytes_max are kept, and the event is not; -EMSGSIZE: it is larger than
 // MILLRACE_EVENT_MAX, than the present receiver takes, or than bytes_max; -ENOMEM; -ESHUTDOWN:
-// after millrace_stop().
+// after millrace_stop(). With a spool, -EAGAIN also: spool_bytes_max are on disk, or the disk is
+// full; any other error: the spool has failed for good (-EIO), or can't be trusted any more
+// (-EBADMSG, -ESTALE), and millrace_error_text() says why. What was spooled before is sent yet,
+// where it can be read.
 int millrace_send(struct millrace *m, const void *event, uint32_t len, uint64_t *seq);
 // The same, waiting for room: -EAGAIN when the time is over.
 int millrace_send_wait(
@@ -83,6 +94,10 @@ int millrace_send_wait(
 
 // All seqs below it are durable. Never goes back.
 uint64_t millrace_durable(struct millrace *m);
+
+// All seqs below it are synced in the spool: a crash of this host doesn't lose them. Never goes
+// back. 0 without a spool.
+uint64_t millrace_spooled(struct millrace *m);
 
 // To be polled for reading, never read: readable while there are reports (with MILLRACE_REPORTS),
 // or while millrace_durable() would return something new (without). The handle's; room after
@@ -93,6 +108,7 @@ enum millrace_fate {
 	MILLRACE_DURABLE = 1,
 	MILLRACE_FAILED,    // never sent: in no receiver's log, surely
 	MILLRACE_UNCERTAIN, // sent and not confirmed when the handle was stopped
+	MILLRACE_SPOOLED,   // the next handle of the spool sends it
 };
 
 struct millrace_report {
@@ -102,14 +118,17 @@ struct millrace_report {
 
 // Up to 'room' reports, each event once, in the order of seqs; returns how many. Only with
 // MILLRACE_REPORTS. They cost no memory: they may be fetched late, or never. Until millrace_stop()
-// all say durable; after it there is one for every event that had none.
+// all say durable; after it there is one for every event that had none. Those of a spool begin with
+// what was not durable when it was opened.
 unsigned millrace_reports(struct millrace *m, struct millrace_report *ret, unsigned room);
 
-// Waits until everything given before the call is durable. -ETIMEDOUT; -ESHUTDOWN: stopped before.
+// Waits until everything given before the call is durable, and what was in the spool. -ETIMEDOUT;
+// -ESHUTDOWN: stopped before; the error of a spool that has failed, see millrace_send().
 int millrace_flush(struct millrace *m, int timeout_ms);
 
 // Flushes, takes no more events meanwhile, takes leave of the receiver if all is durable, and ends
-// the sending. Returns how many events are not acknowledged (0: all is durable). Reports, figures
+// the sending. What was given is in the spool then, if there is one and its disk has room. Returns
+// how many events are not acknowledged (0: all is durable). Reports, figures
 // and texts stay until millrace_close(). Called again it returns the same. It may take longer than
 // the time given by what a 'resolve' under way takes.
 uint64_t millrace_stop(struct millrace *m, int timeout_ms);
@@ -118,7 +137,7 @@ uint64_t millrace_stop(struct millrace *m, int timeout_ms);
 uint64_t millrace_close(struct millrace *m, int timeout_ms);
 
 struct millrace_stats {
-	uint64_t events;                    // taken by millrace_send()
+	uint64_t events;                    // taken by millrace_send(), or from the spool
 	uint64_t acknowledged;              // durable
 	uint64_t bytes_kept;                // as bytes_max counts them
 	uint64_t sent;                      // events, each the first time
@@ -128,11 +147,12 @@ struct millrace_stats {
 	uint64_t lost;                      // datagrams taken for lost
 	uint64_t timeouts;                  // probe timeouts
 	uint64_t moves;                     // to another receiver
-	uint64_t epochs;   // opened because of a move, or of a receiver that had forgotten
-	uint64_t rtt_ns;   // smoothed
-	uint64_t cwnd;     // bytes that the network is taken to carry
-	uint32_t receiver; // number of the present one in the list
-	uint32_t open;     // 1: it has a session for us
+	uint64_t epochs;      // opened because of a move, or of a receiver that had forgotten
+	uint64_t rtt_ns;      // smoothed
+	uint64_t cwnd;        // bytes that the network is taken to carry
+	uint32_t receiver;    // number of the present one in the list
+	uint32_t open;        // 1: it has a session for us
+	uint64_t spool_bytes; // on disk
 };
 
 // 'size': sizeof(struct millrace_stats). A few milliseconds old at most.

@@ -5,6 +5,7 @@
 
 #include "lib/io.h"
 #include "lib/resolve.h"
+#include "lib/spooling.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 // The smallest path's is where it begins; an Ethernet's without a tunnel is what it may find.
 #define MTU_MAX 1472u
 #define MS_NS 1000000ull
+#define SPOOL_KEPT_MIN (2ull << 20) // room for the largest event
 
 static int complain(char *why, const char *text)
 {
@@ -72,6 +74,8 @@ static int make_lock(struct millrace *m)
 		return err;
 	pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
 	err = -pthread_cond_init(&m->changed, &attributes);
+	if (err == 0)
+		err = -pthread_cond_init(&m->to_spool, &attributes);
 	pthread_condattr_destroy(&attributes);
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_mutex_init(&m->stop_lock, NULL);
@@ -81,6 +85,7 @@ static int make_lock(struct millrace *m)
 static void handle_free(struct millrace *m)
 {
 	io_free(m->io);
+	spooling_close(m);
 	receiver_list_free(m->list);
 	queue_free(&m->queue);
 	free(m->spare);
@@ -90,6 +95,7 @@ static void handle_free(struct millrace *m)
 	if (m->wake >= 0)
 		close(m->wake);
 	pthread_cond_destroy(&m->changed);
+	pthread_cond_destroy(&m->to_spool);
 	pthread_mutex_destroy(&m->lock);
 	pthread_mutex_destroy(&m->stop_lock);
 	free(m);
@@ -108,13 +114,11 @@ static int handle_make(struct millrace **ret, const struct millrace_options *opt
 		free(m);
 		return err;
 	}
+	m->spool_lock = -1;
 	m->bytes_max = options->bytes_max != 0 ? options->bytes_max : BYTES_MAX;
 	m->failover_ns = (failover_ms != 0 ? failover_ms : FAILOVER_MS) * MS_NS;
 	m->wants_reports = (options->flags & MILLRACE_REPORTS) != 0;
 	m->event_max = MILLRACE_EVENT_MAX;
-	// Not 0, which is no source's.
-	while (m->source == 0)
-		randombytes_buf(&m->source, sizeof(m->source));
 	m->fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	m->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (m->fd < 0 || m->wake < 0) {
@@ -140,39 +144,68 @@ static int take_receivers(struct millrace *m, const struct millrace_options *opt
 	return err;
 }
 
-// The process's signals are its own threads' affair.
-static int start_thread(struct millrace *m)
+int thread_begin(pthread_t *ret, const char *name, void *(*fn)(void *arg), void *arg)
 {
 	sigset_t all, before;
 	int err;
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	err = -pthread_create(&m->thread, NULL, io_main, m->io);
+	err = -pthread_create(ret, NULL, fn, arg);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (err == 0)
-		pthread_setname_np(m->thread, "millrace");
+		pthread_setname_np(*ret, name);
+	return err;
+}
+
+static int take_source(struct millrace *m, const struct millrace_options *options,
+	struct send_config *config, char *why)
+{
+	struct spool_found found = {.epoch.number = 1};
+	int err = 0;
+
+	if (options->spool != NULL) {
+		err = spooling_open(m, options, &found, why);
+		config->bytes_max =
+			m->bytes_max / 2 > SPOOL_KEPT_MIN ? m->bytes_max / 2 : SPOOL_KEPT_MIN;
+	} else {
+		// Callers are bounded by bytes_max before it comes to this.
+		config->bytes_max = UINT64_MAX / 2;
+		// Not 0, which is no source's.
+		while (m->source == 0)
+			randombytes_buf(&m->source, sizeof(m->source));
+	}
+	config->source = m->source;
+	config->epoch = found.epoch;
+	config->resumed = found.resumed;
+	config->sent_end = found.next_seq;
+	config->first_seq = found.durable;
 	return err;
 }
 
 static int start(struct millrace *m, const struct millrace_options *options, char *why)
 {
 	struct send_config config = {
-		.source = m->source,
-		.epoch.number = 1,
 		.mtu = WIRE_MTU_MIN,
 		.mtu_probe = options->mtu != 0 ? options->mtu : MTU_MAX,
-		// Callers are bounded by bytes_max before it comes to this.
-		.bytes_max = UINT64_MAX / 2,
 	};
 	int err = take_receivers(m, options, why);
 
 	if (err == 0)
 		err = take_key(&config.key, options, why);
 	if (err == 0)
+		err = take_source(m, options, &config, why);
+	if (err == 0)
 		err = io_make(&m->io, m, &config);
 	sodium_memzero(&config.key, sizeof(config.key));
-	return err == 0 ? start_thread(m) : err;
+	if (err == 0)
+		err = spooling_start(m);
+	if (err != 0)
+		return err;
+	err = thread_begin(&m->thread, "millrace", io_main, m->io);
+	if (err != 0)
+		spooling_end(m);
+	return err;
 }
 
 int millrace_open(struct millrace **ret, const struct millrace_options *options, char *why)
@@ -199,9 +232,13 @@ int millrace_open(struct millrace **ret, const struct millrace_options *options,
 
 static enum millrace_fate fate_at_end(const struct io *io, uint64_t seq)
 {
-	if (seq >= send_next_seq(io->half) || !send_was_sent(io->half, seq))
-		return MILLRACE_FAILED;
-	return send_is_durable(io->half, seq) ? MILLRACE_DURABLE : MILLRACE_UNCERTAIN;
+	bool taken = seq < send_next_seq(io->half);
+
+	if (taken && send_is_durable(io->half, seq))
+		return MILLRACE_DURABLE;
+	if (seq < io->m->spooled)
+		return MILLRACE_SPOOLED;
+	return taken && send_was_sent(io->half, seq) ? MILLRACE_UNCERTAIN : MILLRACE_FAILED;
 }
 
 // The thread has ended: what it knew is told to all who wait.
@@ -220,8 +257,9 @@ static void settle(struct millrace *m)
 	pthread_cond_broadcast(&m->changed);
 }
 
-static void end_thread(struct millrace *m)
+static void end_threads(struct millrace *m)
 {
+	spooling_end(m);
 	pthread_mutex_lock(&m->lock);
 	m->ending = true;
 	pthread_mutex_unlock(&m->lock);
@@ -230,6 +268,7 @@ static void end_thread(struct millrace *m)
 	pthread_mutex_lock(&m->lock);
 	settle(m);
 	pthread_mutex_unlock(&m->lock);
+	spooling_close(m);
 }
 
 uint64_t millrace_stop(struct millrace *m, int timeout_ms)
@@ -245,7 +284,7 @@ uint64_t millrace_stop(struct millrace *m, int timeout_ms)
 	pthread_mutex_unlock(&m->lock);
 	if (!ended) {
 		millrace_flush(m, timeout_ms);
-		end_thread(m);
+		end_threads(m);
 	}
 	pthread_mutex_lock(&m->lock);
 	left = m->unconfirmed;

@@ -10,7 +10,7 @@
 
 #include "include/millrace.h"
 #include "lib/queue.h"
-#include "transport/send.h"
+#include "lib/spool/spool.h"
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -31,6 +31,14 @@ struct millrace {
 	int wake;                   // for the I/O thread
 	pthread_t thread;
 	struct io *io; // its own, and after its end millrace_stop()'s
+	uint64_t first_seq;
+
+	// NULL: none. The spool thread's and the I/O thread's, each its part.
+	struct spool *spool;
+	int spool_lock; // descriptor, -1: none
+	uint64_t spool_bytes_max;
+	pthread_t spool_thread;
+	bool spool_runs;
 
 	// Stops one after another.
 	pthread_mutex_t stop_lock;
@@ -46,6 +54,12 @@ struct millrace {
 	uint32_t event_max;
 	uint64_t next_seq;
 	uint64_t durable;
+	uint64_t spooled; // all below are synced on this disk
+	uint64_t spool_bytes;
+	int spool_error; // it takes no more; 0: it does
+	enum { SPOOL_WORKS, SPOOL_WAITS, SPOOL_WAITS_FOR_EVENTS } spool_state;
+	pthread_cond_t to_spool;
+	bool spool_ending;
 	uint64_t told;     // by millrace_durable()
 	uint64_t reported; // by millrace_reports()
 	bool readable;     // what 'fd' is
@@ -66,6 +80,9 @@ static inline uint64_t queued_cost(uint32_t len)
 {
 	return 96 + (uint64_t)len + len / 1024;
 }
+
+// lib/client.c. A thread with all signals blocked: they are the process's own threads' affair.
+int thread_begin(pthread_t *ret, const char *name, void *(*fn)(void *arg), void *arg);
 
 // lib/delivery.c. All with m->lock held.
 // Sets 'fd' to what callers have not been told.

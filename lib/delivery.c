@@ -104,6 +104,8 @@ int millrace_flush(struct millrace *m, int timeout_ms)
 	while (err == 0 && m->durable < target) {
 		if (m->ended)
 			err = -ESHUTDOWN;
+		else if (m->spool_error != 0)
+			err = m->spool_error;
 		else if (!wait_changed(m, until) && m->durable < target)
 			err = -ETIMEDOUT;
 	}
@@ -117,9 +119,10 @@ void millrace_get_stats(struct millrace *m, struct millrace_stats *ret, size_t s
 
 	pthread_mutex_lock(&m->lock);
 	stats = m->stats;
-	stats.events = m->next_seq;
-	stats.acknowledged = m->ended ? m->next_seq - m->unconfirmed : m->durable;
+	stats.events = m->next_seq - m->first_seq;
+	stats.acknowledged = (m->ended ? m->next_seq - m->unconfirmed : m->durable) - m->first_seq;
 	stats.bytes_kept = m->queued + m->kept;
+	stats.spool_bytes = m->spool_bytes;
 	pthread_mutex_unlock(&m->lock);
 	memset(ret, 0, size);
 	memcpy(ret, &stats, size < sizeof(stats) ? size : sizeof(stats));

@@ -2,6 +2,7 @@
 #include "lib/io.h"
 
 #include "common/clock.h"
+#include "lib/spooling.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 #define MS_NS 1000000ull
 #define SECOND_NS 1000000000ull
 #define BLOCKED_NS (20 * MS_NS)
+#define EPOCH_AGAIN_NS (500 * MS_NS)
 #define TIMER_SLACK_NS 5000ul // the kernel's 50 us are several round trips
 #define SLEEP_MAX_NS (3600 * SECOND_NS)
 
@@ -31,6 +33,10 @@ int io_make(struct io **ret, struct millrace *m, const struct send_config *confi
 	io->fd = -1;
 	io->now = clock_monotonic_ns();
 	err = send_make(&io->half, config, io->now);
+	if (err == 0 && m->spool != NULL) {
+		io->epoch = *send_epoch_now(io->half);
+		err = spool_reader_make(&io->reader, m->spool);
+	}
 	if (err == 0)
 		err = socket_buffers_make(io, room);
 	if (err != 0) {
@@ -48,6 +54,7 @@ void io_free(struct io *io)
 	if (io->fd >= 0)
 		close(io->fd);
 	send_free(io->half);
+	spool_reader_free(io->reader);
 	socket_buffers_free(io);
 	queue_free(&io->queue);
 	free(io->empty);
@@ -104,11 +111,34 @@ static void publish(struct io *io)
 		io->noted = 0;
 		tell_callers(m);
 	}
+	if (news && m->spool_state == SPOOL_WAITS)
+		pthread_cond_signal(&m->to_spool);
 	m->kept = kept;
 	m->event_max = send_event_max(io->half);
 	publish_stats(io, &m->stats);
 	if (news && m->waiters > 0)
 		pthread_cond_broadcast(&m->changed);
+}
+
+static bool has_news(const struct io *io)
+{
+	const struct millrace *m = io->m;
+
+	return m->spool == NULL ? !queue_is_empty(&m->queue) : m->spooled > io->spooled;
+}
+
+static void take_queue(struct io *io)
+{
+	struct millrace *m = io->m;
+
+	queue_append(&io->queue, &m->queue);
+	io->queued += m->queued;
+	m->kept += m->queued;
+	m->queued = 0;
+	if (m->spare == NULL) {
+		m->spare = io->empty;
+		io->empty = NULL;
+	}
 }
 
 // Tells callers and takes from them. True: there is time to sleep, and who gives an event now wakes
@@ -118,39 +148,71 @@ static bool exchange(struct io *io, bool may_sleep)
 	struct millrace *m = io->m;
 
 	pthread_mutex_lock(&m->lock);
-	publish(io);
-	m->asleep = may_sleep && queue_is_empty(&m->queue) && !m->ending;
+	// What is durable in an epoch that isn't on disk is not told.
+	if (io->epoch_due == 0)
+		publish(io);
+	m->asleep = may_sleep && !has_news(io) && !m->ending;
 	may_sleep = m->asleep;
-	queue_append(&io->queue, &m->queue);
-	io->queued += m->queued;
-	m->kept += m->queued;
-	m->queued = 0;
-	if (m->spare == NULL) {
-		m->spare = io->empty;
-		io->empty = NULL;
-	}
+	if (m->spool == NULL)
+		take_queue(io);
+	io->spooled = m->spooled;
 	io->ending = m->ending;
 	pthread_mutex_unlock(&m->lock);
 	return may_sleep;
 }
 
-static void give_events(struct io *io)
+static int give_event(struct io *io, const uint8_t *event, uint32_t len)
+{
+	uint64_t seq;
+	int err = send_event(io->half, event, len, &seq);
+
+	// With a spool, and what is under way in memory.
+	if (err == 0 || err == -EAGAIN)
+		return err;
+	io->blocked_until = io->now + BLOCKED_NS;
+	note(io, -err, "%.150s: %s", io->target.name,
+		err == -EMSGSIZE ? "takes no event so large" : "no memory");
+	return err;
+}
+
+static void give_spooled(struct io *io)
+{
+	char why[SPOOL_TEXT];
+	const uint8_t *event;
+	uint32_t len;
+	int err = 0, r = 0;
+
+	if (!io->unreadable && send_is_outdated(io->half)) {
+		r = -ESTALE;
+		snprintf(why, sizeof(why),
+			"%.100s has events that the spool doesn't know: it was put "
+			"back to an earlier state; move it away, another one begins anew",
+			io->target.name);
+	}
+	while (!io->unreadable && r >= 0 && err == 0) {
+		r = spool_reader_first(io->reader, io->spooled, &event, &len, why);
+		if (r <= 0)
+			break;
+		err = give_event(io, event, len);
+		if (err == 0)
+			spool_reader_next(io->reader);
+	}
+	if (r < 0) {
+		io->unreadable = true;
+		spooling_fail(io->m, r, why);
+	}
+}
+
+static void give_queued(struct io *io)
 {
 	const uint8_t *event;
 	uint32_t len;
 
-	io->blocked_until = 0;
 	while ((event = queue_first(&io->queue, &len)) != NULL) {
 		struct chunk *chunk;
-		uint64_t seq;
-		int err = send_event(io->half, event, len, &seq);
 
-		if (err != 0) {
-			io->blocked_until = io->now + BLOCKED_NS;
-			note(io, -err, "%.150s: %s", io->target.name,
-				err == -EMSGSIZE ? "takes no event so large" : "no memory");
+		if (give_event(io, event, len) != 0)
 			return;
-		}
 		io->queued -= queued_cost(len);
 		chunk = queue_remove(&io->queue);
 		if (chunk != NULL) {
@@ -158,6 +220,32 @@ static void give_events(struct io *io)
 			io->empty = chunk;
 		}
 	}
+}
+
+static void give_events(struct io *io)
+{
+	io->blocked_until = 0;
+	if (io->reader != NULL)
+		give_spooled(io);
+	else
+		give_queued(io);
+}
+
+// Before anything is sent in it: whoever resumes this spool goes on from it.
+static void keep_epoch(struct io *io)
+{
+	const struct send_epoch *epoch = send_epoch_now(io->half);
+	int err;
+
+	if (io->reader == NULL || memcmp(&io->epoch, epoch, sizeof(*epoch)) == 0 ||
+		io->now < io->epoch_due)
+		return;
+	err = spool_keep_epoch(io->m->spool, epoch);
+	io->epoch_due = err == 0 ? 0 : io->now + EPOCH_AGAIN_NS;
+	if (err == 0)
+		io->epoch = *epoch;
+	else
+		note(io, -err, "the spool: %s", strerrordesc_np(-err));
 }
 
 static uint64_t earlier(uint64_t a, uint64_t b)
@@ -169,6 +257,8 @@ static uint64_t due(const struct io *io)
 {
 	uint64_t at = receiver_due(io);
 
+	if (io->epoch_due != 0)
+		return io->epoch_due;
 	if (io->blocked_until != 0)
 		at = earlier(at, io->blocked_until);
 	// Without a socket, or with one that is full, nothing can be sent whatever is due.
@@ -200,7 +290,7 @@ static void take_leave(struct io *io)
 {
 	uint32_t len = 0;
 
-	if (io->fd >= 0 && queue_is_empty(&io->queue))
+	if (io->fd >= 0 && queue_is_empty(&io->queue) && io->epoch_due == 0)
 		len = send_close(io->half, io->out_bytes);
 	if (len > 0)
 		send(io->fd, io->out_bytes, len, MSG_DONTWAIT);
@@ -222,7 +312,9 @@ void *io_main(void *arg)
 		give_events(io);
 		watch_receiver(io);
 		take_datagrams(io);
-		give_datagrams(io);
+		keep_epoch(io);
+		if (io->epoch_due == 0)
+			give_datagrams(io);
 	}
 	take_leave(io);
 	return NULL;

@@ -29,6 +29,13 @@ struct io {
 	struct chunk *empty;
 	uint64_t blocked_until; // tries again then; 0: nothing in the way
 
+	// With a spool, what callers give comes from there instead.
+	struct spool_reader *reader;
+	uint64_t spooled;        // all below may be read
+	bool unreadable;         // nothing more may be
+	struct send_epoch epoch; // as it is on disk
+	uint64_t epoch_due;      // when another one is to be tried again; 0: it is on disk
+
 	// lib/socket.c
 	int fd; // connected to the receiver; -1: none
 	uint8_t *out_bytes;

@@ -7,15 +7,24 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 
+// With a spool, what waits for the receiver waits on the disk; half of the memory is for what waits
+// for the disk.
 static bool has_room(const struct millrace *m, uint32_t len)
 {
-	return m->queued + m->kept + queued_cost(len) <= m->bytes_max;
+	uint64_t queued = m->queued + queued_cost(len);
+
+	if (m->spool == NULL)
+		return queued + m->kept <= m->bytes_max;
+	return (queued <= m->bytes_max / 2 || m->queued == 0) &&
+	       m->spool_bytes + queued <= m->spool_bytes_max;
 }
 
 static int may_queue(const struct millrace *m, uint32_t len)
 {
 	if (m->stopping)
 		return -ESHUTDOWN;
+	if (m->spool_error != 0)
+		return m->spool_error;
 	if (len > MILLRACE_EVENT_MAX || len > m->event_max || queued_cost(len) > m->bytes_max)
 		return -EMSGSIZE;
 	return has_room(m, len) ? 0 : -EAGAIN;
@@ -47,7 +56,10 @@ static int queue_event(
 		err = may_queue(m, len);
 	if (err == 0)
 		err = add(m, event, len, seq);
-	if (err == 0) {
+	if (err == 0 && m->spool != NULL) {
+		if (m->spool_state != SPOOL_WORKS)
+			pthread_cond_signal(&m->to_spool);
+	} else if (err == 0) {
 		wake = m->asleep;
 		m->asleep = false;
 	}

@@ -33,6 +33,7 @@ int send_make(struct send_half **ret, const struct send_config *config, uint64_t
 	if (!config->resumed)
 		s->epoch.first_seq = config->first_seq;
 	s->used = s->acknowledged = config->resumed;
+	s->sent_end = config->resumed ? config->sent_end : config->first_seq;
 	s->event_max = WIRE_EVENT_MAX;
 	s->slots = SLOTS_MIN;
 	s->progress = now;
@@ -127,7 +128,10 @@ static void forget(struct send_half *s, struct event *e)
 
 bool may_be_durable(const struct send_half *s, uint64_t seq)
 {
+#ifdef MUTANT_SEND_END_UNCHECKED
 	return seq <= s->next_seq || s->config.resumed;
+#endif
+	return seq <= s->sent_end;
 }
 
 void forget_below(struct send_half *s, uint64_t seq)
@@ -271,9 +275,9 @@ uint64_t send_kept(const struct send_half *s)
 	return s->kept;
 }
 
-uint64_t send_ahead(const struct send_half *s)
+bool send_is_outdated(const struct send_half *s)
 {
-	return s->ahead > s->lowest ? s->ahead : s->lowest;
+	return s->outdated;
 }
 
 const struct send_epoch *send_epoch_now(const struct send_half *s)

@@ -28,6 +28,7 @@ struct send_config {
 	// all is durable, epoch.first_seq or above, and more may be than this process knows.
 	struct send_epoch epoch;
 	bool resumed;
+	uint64_t sent_end;   // with 'resumed': no seq from here on was ever sent
 	uint32_t mtu;        // bytes of a datagram, WIRE_MTU_MIN to WIRE_MTU_MAX, tag included
 	uint32_t mtu_probe;  // up to which larger datagrams are tried; at most mtu: no probing
 	uint64_t bytes_max;  // of events that are kept, their bookkeeping included
@@ -81,9 +82,10 @@ bool send_was_sent(const struct send_half *s, uint64_t seq);
 uint64_t send_next_seq(const struct send_half *s);  // of the next event
 uint32_t send_event_max(const struct send_half *s); // bytes that the receiver takes, if known
 uint64_t send_kept(const struct send_half *s);      // bytes, as bytes_max counts them
-// All below are durable at the receiver, though an earlier process may have been the one to send
-// them, and this one may not have been given them again.
-uint64_t send_ahead(const struct send_half *s);
+// The receiver knows events of this source that were never sent: there is another sender of that
+// id, as where a spool was copied. It takes this one's events for those, so they are not sent to
+// it.
+bool send_is_outdated(const struct send_half *s);
 // Whoever resumes it one day has to have this on disk before anything is sent after a send_take()
 // or a send_move() that changed it.
 const struct send_epoch *send_epoch_now(const struct send_half *s);

@@ -66,7 +66,9 @@ struct send_half {
 	struct event **events;
 	uint32_t slots;
 	uint64_t lowest, next_seq;
-	uint64_t ahead; // all below are durable, though they may not be given out again yet
+	uint64_t ahead;    // all below are durable, though they may not be given out again yet
+	uint64_t sent_end; // no seq from here on was ever sent, by an earlier process neither
+	bool outdated;
 	uint64_t kept;
 
 	struct send_epoch epoch;
@@ -131,8 +133,7 @@ static inline uint64_t backoff(uint64_t first, unsigned doublings, uint64_t most
 uint32_t write_header(const struct send_half *s, uint8_t *data, enum wire_type type);
 // All below 'seq' are durable: forgets them.
 void forget_below(struct send_half *s, uint64_t seq);
-// Whether the receiver may say so. What nobody has given out yet is of another sender, unless this
-// one goes on where an earlier process ended.
+// Whether the receiver may say so. What was never sent is of another sender.
 bool may_be_durable(const struct send_half *s, uint64_t seq);
 
 // send_open.c: the session is given up, and another one begins with a HELLO at 'due'.

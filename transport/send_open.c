@@ -132,8 +132,12 @@ static bool take_opened(struct send_half *s, const uint8_t *body, uint32_t len, 
 	struct wire_opened opened;
 
 	if (s->state != SEND_OPENING || !wire_read_opened(body, len, &opened) ||
-		!is_ours(s, opened.random) || !may_be_durable(s, opened.durable))
+		!is_ours(s, opened.random))
 		return false;
+	if (!may_be_durable(s, opened.durable)) {
+		s->outdated = true;
+		return false;
+	}
 	if (opened.durable > s->epoch.first_seq)
 		s->acknowledged = true;
 	forget_below(s, opened.durable);

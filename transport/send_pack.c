@@ -85,8 +85,10 @@ bool may_pack(const struct send_half *s)
 	return s->credit > 0 && (s->again_count > 0 || find_fresh(s) != NO_SEQ);
 }
 
-static void count_sent(struct send_half *s, struct event *e)
+static void count_sent(struct send_half *s, uint64_t seq, struct event *e)
 {
+	if (seq >= s->sent_end)
+		s->sent_end = seq + 1;
 	if (e->sent)
 		s->stats.events_again++;
 	else
@@ -120,7 +122,7 @@ static void pack_events(struct send_half *s, uint64_t seq, uint8_t *body, struct
 		if (!wire_add_event(&w, e->bytes, e->len))
 			break;
 		set_under_way(s, e);
-		count_sent(s, e);
+		count_sent(s, at, e);
 	}
 	ret->type = WIRE_EVENTS;
 	ret->what = (struct datagram){.seq = seq, .count = w.count, .content = CONTENT_EVENTS};
@@ -151,7 +153,7 @@ static void pack_part(struct send_half *s, uint64_t seq, uint8_t *body, struct p
 	wire.len = (uint16_t)(left < e->part_size ? left : e->part_size);
 	wire.bytes = e->bytes + offset;
 	if (again || part == 0)
-		count_sent(s, e);
+		count_sent(s, seq, e);
 	if (e->state == EVENT_WAITING)
 		s->large++;
 	if (e->state == EVENT_WAITING || e->parts_again == 0)

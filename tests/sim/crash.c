@@ -51,6 +51,7 @@ static void run(unsigned long long n)
 	sim_seed(n);
 	log_story();
 	replace_story();
+	spool_story();
 }
 
 static unsigned long long number(const char *text)
@@ -90,6 +91,7 @@ int main(int argc, char **argv)
 	mallopt(M_TRIM_THRESHOLD, 1 << 30);
 	log_setup("crash", sim_verbose ? LOG_LEVEL_INFO : LOG_LEVEL_ERR);
 	clock_init();
+	spool_setup();
 	for (unsigned long long i = 0; i < seeds; i++)
 		run(from + i);
 	printf("%llu seeds from %llu on\n", seeds, from);

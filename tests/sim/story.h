@@ -6,3 +6,5 @@ struct wal_options;
 void log_story(void);                              // a log, its crashes and recoveries
 void rot_story(const struct wal_options *options); // ... and bit rot
 void replace_story(void);                          // a file that file_replace() replaces
+void spool_setup(void);                            // before all seeds
+void spool_story(void);                            // a sender's spool

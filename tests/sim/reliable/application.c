@@ -55,6 +55,7 @@ void application_start(struct sender *s, bool anew)
 	} else {
 		s->life_first = spooled_from(s);
 		config.epoch = s->saved;
+		config.sent_end = s->source->first_seq + s->source->count;
 		s->epoch = s->saved.number;
 	}
 	s->durable = s->look = s->life_first;

@@ -106,20 +106,25 @@ static void answers_to_another_question_are_ignored(void **state)
 	assert_int_equal(next(), 0);
 }
 
-static void what_was_never_given_out_is_not_durable(void **state)
+static void what_was_never_sent_is_not_durable(void **state)
 {
 	(void)state;
 	offer_many(3, 10);
 	expect(WIRE_HELLO);
 	challenge();
 	expect(WIRE_OPEN);
-	opened.durable = FIRST + 4;
+	opened.durable = FIRST + 1;
 	open_it();
 	assert_int_equal(ignored(), 1);
 	assert_int_equal(send_state(s), SEND_OPENING);
 	assert_int_equal(send_durable(s), FIRST);
-	opened.durable = FIRST + 2;
+	opened.durable = FIRST;
 	open_it();
+	expect(WIRE_EVENTS);
+	reset(token);
+	opened.durable = FIRST + 2;
+	handshake();
+	assert_int_equal(opening.flags, WIRE_FRESH);
 	assert_int_equal(send_durable(s), FIRST + 2);
 	// That was an acknowledgement.
 	reset(token);
@@ -451,7 +456,8 @@ static void an_earlier_process_epoch_is_not_fresh(void **state)
 	assert_int_equal(kept.opened, 1);
 	config.resumed = true;
 	config.epoch = kept;
-	config.first_seq = FIRST + 7;
+	config.first_seq = config.sent_end = FIRST + 7;
+	opened.durable = FIRST + 7;
 	start();
 	handshake();
 	assert_int_equal(opening.flags, 0);
@@ -480,6 +486,16 @@ static void what_an_earlier_process_made_durable_is_not_sent_again(void **state)
 {
 	(void)state;
 	config.resumed = true;
+	config.sent_end = FIRST + 15;
+	start();
+	offer_many(3, 1000);
+	opened.durable = FIRST + 16;
+	expect(WIRE_HELLO);
+	challenge();
+	expect(WIRE_OPEN);
+	open_it();
+	assert_true(send_is_outdated(s));
+	assert_int_equal(send_durable(s), FIRST);
 	start();
 	offer_many(3, 1000);
 	opened.durable = FIRST + 6;
@@ -601,7 +617,7 @@ int main(void)
 		TEST(a_signed_session_opens),
 		TEST(questions_are_asked_again_later_and_later),
 		TEST(answers_to_another_question_are_ignored),
-		TEST(what_was_never_given_out_is_not_durable),
+		TEST(what_was_never_sent_is_not_durable),
 		TEST(unsigned_answers_are_nobodys_when_there_is_a_key),
 		TEST(signed_answers_are_nobodys_when_there_is_no_key),
 		TEST(answers_of_another_session_are_ignored),
