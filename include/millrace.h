@@ -162,6 +162,7 @@ void millrace_get_stats(struct millrace *m, struct millrace_stats *ret, size_t s
 // name; "" when nothing did since events last became durable. 'text': room for MILLRACE_TEXT bytes.
 void millrace_error_text(struct millrace *m, char *text);
 
+// Of the library, as text.
 const char *millrace_version(void);
 
 #ifdef __cplusplus

@@ -26,10 +26,14 @@ same docs docs/configuration.md
 
 mkdir "$work/man"
 "$millrace" docs man "$work/man"
-pages=("$work"/man/*)
-[ "${#pages[@]}" -ge 8 ] || complain "only ${#pages[@]} man pages"
+pages=("$work"/man/* "$MILLRACE_BUILD"/lib/man3/*)
+[ "${#pages[@]}" -ge 23 ] || complain "only ${#pages[@]} man pages"
+while read -r name; do
+	[ -f "$MILLRACE_BUILD/lib/man3/$name.3" ] || complain "$name has no man page"
+done < <(sed -n 's/^\t\(millrace_.*\);/\1/p' lib/millrace.map)
 for page in "${pages[@]}"; do
-	said=$(MANWIDTH=80 LC_ALL=C.UTF-8 man --warnings=w -l "$page" 2>&1 >"$work/page" || true)
+	said=$(cd "$(dirname "$page")/.." && MANWIDTH=80 LC_ALL=C.UTF-8 \
+		man --warnings=w -l "$page" 2>&1 >"$work/page" || true)
 	[ -z "$said" ] || complain "$(basename "$page"): $said"
 	grep -q '^NAME' "$work/page" || complain "$(basename "$page"): has no NAME"
 done
