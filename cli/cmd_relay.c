@@ -17,7 +17,16 @@
 
 #define WAIT_MAX_NS (7 * 24 * 3600 * 1000000000ull)
 
-enum option { OPT_RELIABLE, OPT_LISTEN, OPT_KEY, OPT_CIPHER, OPT_WAIT, OPT_END };
+enum option {
+	OPT_RELIABLE,
+	OPT_LISTEN,
+	OPT_KEY,
+	OPT_CIPHER,
+	OPT_SPOOL,
+	OPT_SPOOL_SIZE,
+	OPT_WAIT,
+	OPT_END
+};
 
 static const struct cli_option options[] = {
 	[OPT_RELIABLE] = {"reliable", 0, "HOST:PORT[,HOST:PORT...]",
@@ -28,6 +37,9 @@ static const struct cli_option options[] = {
 	[OPT_KEY] = {"key", 0, "ID:FILE", "pre-shared key, 32 bytes or 64 hex digits in a file",
 		NULL},
 	[OPT_CIPHER] = {"cipher", 0, "NAME", "of --key (default xchacha20-poly1305)", SEND_CIPHERS},
+	[OPT_SPOOL] = {"spool", 0, "DIR",
+		"keep what is not acknowledged there, also for the next relay", NULL},
+	[OPT_SPOOL_SIZE] = {"spool-size", 0, "SIZE", "of --spool at most (default 1GiB)", NULL},
 	[OPT_WAIT] = {"wait", 0, "TIME",
 		"at the end: give up what is not acknowledged after so long (default 60s)", NULL},
 	[OPT_END] = {0},
@@ -51,6 +63,10 @@ static bool parse(const struct cli_args *args, struct relay_options *ret)
 		cli_error("--key: %s", why);
 		return false;
 	}
+	if (send_spool_read(&ret->to, v[OPT_SPOOL], v[OPT_SPOOL_SIZE], why) != 0) {
+		cli_error("%s", why);
+		return false;
+	}
 	if (v[OPT_WAIT] != NULL &&
 		(!units_parse_duration(v[OPT_WAIT], &ret->wait_ns) || ret->wait_ns > WAIT_MAX_NS)) {
 		cli_error("--wait '%s': want a time as 60s, 7d at most", v[OPT_WAIT]);
@@ -59,10 +75,33 @@ static bool parse(const struct cli_args *args, struct relay_options *ret)
 	return true;
 }
 
-static void tell_ready(void)
+static uint64_t count_dropped(const struct relay_tally *tally)
 {
-	fputs("millrace relay: ready\n", stderr);
-	sd_notify(0, "READY=1");
+	return tally->dropped.no_room + tally->dropped.socket + tally->dropped.too_large +
+	       tally->dropped.too_long + tally->dropped.cut_off;
+}
+
+// What `systemctl status` shows, and a terminal.
+static void tell(const struct relay_tally *tally, void *arg)
+{
+	bool *told = arg;
+
+	if (!*told) {
+		fputs("millrace relay: ready\n", stderr);
+		sd_notify(0, "READY=1");
+		*told = true;
+	}
+	sd_notifyf(0,
+		"STATUS=%" PRIu64 " messages by UDP, %" PRIu64 " by TCP, %" PRIu64
+		" not acknowledged yet, %" PRIu64 " dropped%s%s",
+		tally->udp, tally->tcp, tally->unacknowledged, count_dropped(tally),
+		tally->reason[0] != '\0' ? ": " : "", tally->reason);
+	if (isatty(STDERR_FILENO))
+		fprintf(stderr,
+			"\r%" PRIu64 " by UDP, %" PRIu64 " by TCP, %" PRIu64
+			" not acknowledged yet, %" PRIu64 " dropped %.60s\033[K",
+			tally->udp, tally->tcp, tally->unacknowledged, count_dropped(tally),
+			tally->reason);
 }
 
 static const char *reason_of(const struct relay_tally *tally)
@@ -77,6 +116,8 @@ static json_t *warnings_of(const struct relay_tally *tally)
 	if (tally->unacknowledged > 0)
 		json_array_append_new(
 			list, json_warning("not_acknowledged", reason_of(tally), NULL));
+	if (tally->failed != 0)
+		json_array_append_new(list, json_warning("spool", strerror(tally->failed), NULL));
 	if (tally->dropped.too_large > 0)
 		json_array_append_new(list,
 			json_warning("too_large", "the receiver takes no events so large", NULL));
@@ -94,11 +135,13 @@ static json_t *dropped_of(const struct relay_tally *tally)
 
 static int print_json(const struct relay_tally *tally)
 {
-	json_t *data = json_pack("{s:o, s:{s:I, s:I}, s:I, s:I, s:I, s:o, s:I, s:I, s:I, s:I, s:I}",
-		"source", json_id(tally->source), "messages", "udp", (json_int_t)tally->udp, "tcp",
-		(json_int_t)tally->tcp, "bytes", (json_int_t)tally->bytes, "acknowledged",
-		(json_int_t)tally->acknowledged, "unacknowledged",
-		(json_int_t)tally->unacknowledged, "dropped", dropped_of(tally), "connections",
+	json_t *data = json_pack("{s:o, s:I, s:{s:I, s:I}, s:I, s:I, s:I, s:I, s:o, s:I, s:I, "
+				 "s:I, s:I, s:I}",
+		"source", json_id(tally->source), "found", (json_int_t)tally->found, "messages",
+		"udp", (json_int_t)tally->udp, "tcp", (json_int_t)tally->tcp, "bytes",
+		(json_int_t)tally->bytes, "acknowledged", (json_int_t)tally->acknowledged,
+		"unacknowledged", (json_int_t)tally->unacknowledged, "spooled",
+		(json_int_t)tally->spooled, "dropped", dropped_of(tally), "connections",
 		(json_int_t)tally->connections, "connections_refused",
 		(json_int_t)tally->connections_refused, "retransmitted",
 		(json_int_t)tally->stats.again, "moves", (json_int_t)tally->stats.moves, "epochs",
@@ -130,17 +173,23 @@ static void print_text(const struct relay_tally *tally)
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (rows[i].count > 0)
 			fprintf(stderr, "%s: %" PRIu64 "\n", rows[i].what, rows[i].count);
+	if (tally->found > 0)
+		fprintf(stderr, "found in the spool: %" PRIu64 "\n", tally->found);
 	if (tally->unacknowledged > 0)
-		fprintf(stderr, "not acknowledged: %" PRIu64 ": %s\n", tally->unacknowledged,
-			reason_of(tally));
+		fprintf(stderr,
+			"not acknowledged: %" PRIu64 ", %" PRIu64 " of them in the spool: %s\n",
+			tally->unacknowledged, tally->spooled, reason_of(tally));
 }
 
 static int run(const struct cli *cli, const struct relay_options *relay)
 {
 	struct relay_tally tally;
 	char why[RELAY_WHY_BYTES];
-	int err = relay_run(relay, &cli_interrupted, tell_ready, &tally, why);
+	bool told = false;
+	int err = relay_run(relay, &cli_interrupted, tell, &told, &tally, why);
 
+	if (told && isatty(STDERR_FILENO))
+		fputs("\r\033[K", stderr);
 	if (err != 0) {
 		cli_error("%s", why);
 		return err == -EINVAL || err == -ENOTSUP ? EXIT_CLI_USAGE : EXIT_CLI_DEGRADED;
@@ -149,7 +198,9 @@ static int run(const struct cli *cli, const struct relay_options *relay)
 		print_text(&tally);
 	else if (print_json(&tally) != 0)
 		return EXIT_CLI_DEGRADED;
-	return tally.unacknowledged > 0 || tally.dropped.left > 0 ? EXIT_CLI_DEGRADED : EXIT_CLI_OK;
+	return tally.unacknowledged > tally.spooled || tally.dropped.left > 0 || tally.failed != 0
+		       ? EXIT_CLI_DEGRADED
+		       : EXIT_CLI_OK;
 }
 
 static int relay_command(const struct cli *cli, const struct cli_args *args)
@@ -181,14 +232,16 @@ const struct cli_command cmd_relay = {
 		"is "
 		"a message, unless it was octet counted. One above 64 KiB ends its connection. "
 		"1024 connections are served at a time.\n"
-		"Events are kept in memory, 64 MiB at most, until the receiver has them on disk. "
-		"When that is full, connections are not read until there is room, so that their "
-		"senders wait; datagrams are dropped and counted. What was taken and not "
-		"acknowledged "
-		"when the relay is killed is lost.\n"
+		"Events are kept until the receiver has them on disk: in memory, 64 MiB at most, "
+		"or in --spool, where each is synced before it is sent, and where the next relay "
+		"finds what this one left, whatever ended it. When there is no room, connections "
+		"are not read, so that their senders wait; datagrams are dropped and counted. "
+		"Without --spool, what was taken and not acknowledged when the relay is killed is "
+		"lost; with it, what came in the last few milliseconds.\n"
 		"SIGINT or SIGTERM ends it: it takes what has arrived already, waits for the "
 		"acknowledgements, and prints an account. Exit code 0: all that was taken is "
-		"acknowledged; 1: some is not. It says READY=1 to systemd.",
+		"acknowledged, or in the spool; 1: some is not. It says READY=1 and its counts to "
+		"systemd; packaging has a unit.",
 	.options = options,
 	.run = relay_command,
 };

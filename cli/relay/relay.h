@@ -36,8 +36,10 @@ struct relay_options {
 struct relay_tally {
 	uint64_t source;
 	uint64_t udp, tcp; // messages that the library took
+	uint64_t found;    // that an earlier relay left in the spool
 	uint64_t bytes;    // of them
 	uint64_t acknowledged, unacknowledged;
+	uint64_t spooled; // of the latter: in the spool, for the next relay
 	struct {
 		uint64_t no_room;   // datagrams that came while the library had no room
 		uint64_t socket;    // datagrams for which the kernel had none
@@ -48,11 +50,14 @@ struct relay_tally {
 	} dropped;
 	uint64_t connections, connections_refused;
 	char reason[MILLRACE_TEXT]; // the library's, of what isn't acknowledged
+	int failed;                 // errno of the spool's: it takes no more
 	struct millrace_stats stats;
 };
 
-// Until *stop, which is looked at all the time; ready() is called when all sockets are open. 0, or
-// what relay_listen() or millrace_open() says with the reason in 'why' (RELAY_WHY_BYTES). 'ret' is
-// filled when it is 0.
-int relay_run(const struct relay_options *options, const volatile bool *stop, void (*ready)(void),
-	struct relay_tally *ret, char *why);
+// Called when all sockets are open, and then about once a second.
+typedef void relay_progress(const struct relay_tally *tally, void *arg);
+
+// Until *stop, which is looked at all the time, or until the spool fails. 0, or what relay_listen()
+// or millrace_open() says with the reason in 'why' (RELAY_WHY_BYTES). 'ret' is filled when it is 0.
+int relay_run(const struct relay_options *options, const volatile bool *stop,
+	relay_progress *progress, void *arg, struct relay_tally *ret, char *why);

@@ -16,7 +16,8 @@
 #include <unistd.h>
 
 #define MS_NS 1000000ull
-#define STEP_MS 100             // how late an interrupt may be seen
+#define STEP_MS 100 // how late an interrupt may be seen
+#define TELL_NS (1000 * MS_NS)
 #define DRAIN_NS (1000 * MS_NS) // at the end, for what the kernel has already
 #define DATAGRAMS 256u          // of a socket, before others have their turn
 #define SPARE_FILES 64u         // descriptors for all but connections
@@ -29,6 +30,9 @@ struct connection {
 struct run {
 	const struct relay_options *options;
 	const volatile bool *stop;
+	relay_progress *progress;
+	void *arg;
+	uint64_t tell_due;
 	struct millrace *m;
 	struct relay_tally *tally;
 	bool full; // the library had no room: connections wait
@@ -48,6 +52,8 @@ static bool hand_over(struct run *run, const uint8_t *message, uint32_t len, uin
 
 	if (err == -EMSGSIZE) {
 		run->tally->dropped.too_large++;
+	} else if (err != 0 && err != -EAGAIN && err != -ENOMEM) {
+		run->tally->failed = -err;
 	} else if (err == 0) {
 		++*count;
 		run->tally->bytes += len;
@@ -264,21 +270,48 @@ static void end_connection(struct run *run, struct connection *c, uint64_t end)
 	} while (c->fd >= 0);
 }
 
+static void count_acknowledged(struct run *run)
+{
+	struct relay_tally *tally = run->tally;
+
+	millrace_get_stats(run->m, &tally->stats, sizeof(tally->stats));
+	tally->acknowledged = tally->stats.acknowledged;
+	tally->unacknowledged = tally->stats.events - tally->stats.acknowledged;
+	if (tally->unacknowledged > 0)
+		millrace_error_text(run->m, tally->reason);
+	else
+		tally->reason[0] = '\0';
+}
+
+static uint64_t count_spooled(struct run *run)
+{
+	uint64_t spooled = millrace_spooled(run->m), durable = millrace_durable(run->m);
+
+	return spooled > durable ? spooled - durable : 0;
+}
+
 static void finish(struct run *run)
 {
 	uint64_t end = clock_monotonic_ns() + run->options->wait_ns;
-	struct relay_tally *tally = run->tally;
 
 	drain(run);
+	if (run->tally->failed != 0)
+		end = 0;
 	for (unsigned i = 0; i < run->connection_count; i++)
 		end_connection(run, &run->connections[i], end);
 	run->connection_count = 0;
-	tally->unacknowledged = millrace_stop(run->m, ms_until(end));
-	tally->acknowledged = tally->udp + tally->tcp - tally->unacknowledged;
-	tally->source = millrace_source(run->m);
-	if (tally->unacknowledged > 0)
-		millrace_error_text(run->m, tally->reason);
-	millrace_get_stats(run->m, &tally->stats, sizeof(tally->stats));
+	millrace_stop(run->m, ms_until(end));
+	count_acknowledged(run);
+	run->tally->spooled = count_spooled(run);
+}
+
+static void tell(struct run *run)
+{
+	if (run->progress == NULL || clock_monotonic_ns() < run->tell_due)
+		return;
+	run->tell_due = clock_monotonic_ns() + TELL_NS;
+	count_acknowledged(run);
+	run->progress(run->tally, run->arg);
 }
 
 // As many connections as there are descriptors: accept() would fail again and again otherwise.
@@ -299,24 +332,29 @@ static unsigned most_connections(void)
 	return files.rlim_cur > SPARE_FILES ? (unsigned)files.rlim_cur - SPARE_FILES : 1;
 }
 
-static int run_opened(struct run *run, void (*ready)(void), char *why)
+static int run_opened(struct run *run, char *why)
 {
+	struct millrace_stats stats;
+
 	int err = send_target_open(&run->m, &run->options->to, 0, why);
 
 	if (err == 0)
 		err = relay_listen(run->options->listen, run->listeners, &run->listener_count, why);
 	if (err != 0)
 		return err;
-	if (ready != NULL)
-		ready();
-	while (!*run->stop)
+	run->tally->source = millrace_source(run->m);
+	millrace_get_stats(run->m, &stats, sizeof(stats));
+	run->tally->found = stats.events;
+	while (!*run->stop && run->tally->failed == 0) {
+		tell(run);
 		step(run, STEP_MS);
+	}
 	finish(run);
 	return 0;
 }
 
-int relay_run(const struct relay_options *options, const volatile bool *stop, void (*ready)(void),
-	struct relay_tally *ret, char *why)
+int relay_run(const struct relay_options *options, const volatile bool *stop,
+	relay_progress *progress, void *arg, struct relay_tally *ret, char *why)
 {
 	struct run *run = calloc(1, sizeof(*run));
 	int err = -ENOMEM;
@@ -326,12 +364,14 @@ int relay_run(const struct relay_options *options, const volatile bool *stop, vo
 	if (run != NULL) {
 		run->options = options;
 		run->stop = stop;
+		run->progress = progress;
+		run->arg = arg;
 		run->tally = ret;
 		run->connection_max = most_connections();
 		run->datagram = malloc(RELAY_MESSAGE_MAX);
 	}
 	if (run != NULL && run->datagram != NULL)
-		err = run_opened(run, ready, why);
+		err = run_opened(run, why);
 	if (err != 0 && why[0] == '\0')
 		snprintf(why, RELAY_WHY_BYTES, "%s", strerror(-err));
 	if (run != NULL) {

@@ -3,6 +3,7 @@
 
 #include "cli/send/send.h"
 #include "common/file.h"
+#include "common/units.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #define FILE_MAX 256
+#define SPOOL_SIZE_MIN (4u << 20)
 
 static bool take_secret(const char *data, size_t len, uint8_t key[SEND_KEY_BYTES])
 {
@@ -60,6 +62,19 @@ int send_target_read(struct send_target *ret, const char *receivers, const char 
 	return key != NULL ? send_key_read(key, &ret->key_id, ret->key, why) : 0;
 }
 
+int send_spool_read(struct send_target *ret, const char *spool, const char *size, char *why)
+{
+	ret->spool = spool;
+	if (size == NULL)
+		return 0;
+	if (spool != NULL && units_parse_size(size, &ret->spool_bytes_max) &&
+		ret->spool_bytes_max >= SPOOL_SIZE_MIN)
+		return 0;
+	snprintf(why, SEND_WHY_BYTES, "--spool-size '%.150s': want a size as 4GiB, 4MiB at least%s",
+		size, spool == NULL ? ", of a --spool" : "");
+	return -EINVAL;
+}
+
 int send_target_open(
 	struct millrace **ret, const struct send_target *target, uint32_t flags, char *why)
 {
@@ -70,6 +85,8 @@ int send_target_open(
 		.key_id = target->key_id,
 		.cipher = target->cipher,
 		.flags = flags,
+		.spool = target->spool,
+		.spool_bytes_max = target->spool_bytes_max,
 	};
 
 	return millrace_open(ret, &options, why);

@@ -17,6 +17,8 @@ struct send_target {
 	uint16_t key_id;       // 0: no key
 	uint8_t key[SEND_KEY_BYTES];
 	enum millrace_cipher cipher;
+	const char *spool; // directory; NULL: none
+	uint64_t spool_bytes_max;
 };
 
 // The file holds the key's 32 bytes, or 64 hex digits. -EINVAL, or what reading the file says, with
@@ -27,6 +29,9 @@ int send_key_read(const char *text, uint16_t *ret_id, uint8_t key[SEND_KEY_BYTES
 // -EINVAL as above.
 int send_target_read(struct send_target *ret, const char *receivers, const char *key,
 	const char *cipher, char *why);
+
+// From the values of --spool and --spool-size, NULL where they aren't given. -EINVAL as above.
+int send_spool_read(struct send_target *ret, const char *spool, const char *size, char *why);
 
 // As millrace_open() does. 'flags': its.
 int send_target_open(

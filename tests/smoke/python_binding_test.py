@@ -19,7 +19,7 @@ TREE = pathlib.Path(os.environ.get("MILLRACE_TREE", pathlib.Path(__file__).paren
 LIBRARY = rig.BUILD / "lib/libmillrace.so.0"
 
 PROGRAM = r"""
-import select, sys, threading
+import select, sys, tempfile, threading
 import millrace
 
 to = sys.argv[1]
@@ -63,6 +63,25 @@ assert sender.stop(0) == i
 assert {r.fate for r in sender.reports()} == {millrace.Fate.FAILED}
 assert sender.close() == i
 
+# With a spool: what nobody took goes to the next.
+with tempfile.TemporaryDirectory() as spool:
+    sender = millrace.Sender("10.77.0.99:1", spool=spool, reports=True)
+    source = sender.source
+    for i in range(300):
+        sender.send(b"kept %d" % i)
+    assert sender.stop(0) == 300 and sender.spooled == 300
+    assert {r.fate for r in sender.reports()} == {millrace.Fate.SPOOLED}
+    sender.close()
+    with millrace.Sender(to, spool=spool) as sender:
+        assert sender.source == source and sender.send(b"kept 300") == 300
+        try:
+            millrace.Sender(to, spool=spool)
+            raise SystemExit("a spool has two senders")
+        except OSError as error:
+            print(error)
+        sender.flush(20)
+        assert sender.stats()["acknowledged"] == 301
+
 for wrong in ({"receivers": "nowhere"}, {"receivers": to, "mtu": 7},
               {"receivers": to, "key": b"short", "key_id": 1}):
     try:
@@ -100,6 +119,7 @@ def a_python_program_sends(r):
     receiver.at_rest()
     receiver.stop()
     wanted = [b"one %d" % i for i in range(5000)] + 2 * [b"more %d" % i for i in range(1000)] + [b""]
+    wanted += [b"kept %d" % i for i in range(301)]
     expect_equal(sorted(logread.read_events(receiver.data)), sorted(wanted), "events in the log")
 
 

@@ -216,6 +216,36 @@ def what_nobody_acknowledges_is_exit_code_1(r):
     expect_equal((account["acknowledged"], account["unacknowledged"]), (0, 2), "acknowledged")
 
 
+def a_spool_outlives_the_relay(r):
+    net = r.net()
+    spool = r.home / "spool"
+    words = f"udp:{SYSLOG},tcp:{SYSLOG}", "--spool", spool, "--wait", "300ms"
+    lines = [b"line %d %s" % (i, bytes(50)) for i in range(2000)]
+    relay = Relay(r, net, *words)
+    relay.send(b"".join(line + b"\n" for line in lines[:1000]))
+    wait_until(lambda: sum(f.stat().st_size for f in spool.glob("*.events")) > 1000 * 60,
+               "all of it is in the spool", 20)
+    relay.process.kill()
+    relay.process.wait()
+    relay = Relay(r, net, *words)
+    relay.send(b"".join(line + b"\n" for line in lines[1000:1500]))
+    account = relay.stop()
+    expect_equal((account["found"], account["acknowledged"], account["spooled"]), (1000, 0, 1500),
+                 "found, acknowledged and left in the spool")
+    receiver = receiver_of(r, net).start()
+    relay = Relay(r, net, *words)
+    second = rig.sh(MILLRACE, "relay", "--reliable", "h:1", "--listen", "udp:0", "--spool", spool,
+                    check=False)
+    expect_equal((second.returncode, "another process has this spool" in second.stderr), (1, True),
+                 f"what a second relay says ({second.stderr})")
+    relay.send(b"".join(line + b"\n" for line in lines[1500:]))
+    receiver.wait_durable(len(lines) + 1)  # and the epoch
+    expect_equal(relay.stop()["acknowledged"], len(lines), "acknowledged")
+    receiver.at_rest()
+    receiver.stop()
+    check_log(receiver, lines)
+
+
 def connections_have_a_limit(r):
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     if most < 2 * CONNECTIONS:
@@ -297,5 +327,5 @@ else if $msg contains "datagram" then
 
 rig.run(messages_are_events_byte_for_byte, logger_and_nc_need_no_change,
         everything_once_through_kills_of_the_receiver, connections_wait_for_room,
-        what_nobody_acknowledges_is_exit_code_1, connections_have_a_limit,
+        what_nobody_acknowledges_is_exit_code_1, a_spool_outlives_the_relay, connections_have_a_limit,
         what_is_no_address_is_told, rsyslogd_needs_no_change)

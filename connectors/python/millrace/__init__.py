@@ -2,7 +2,8 @@
 """Events to a Millrace receiver, none lost.
 
 An event that was called durable is on the receiver's disk and can be forgotten. A Sender keeps every
-event in memory until it is, and sends it again where that is needed, also to the next receiver.
+event until it is, in memory or in a spool on disk, and sends it again where that is needed, also to
+the next receiver.
 """
 
 import ctypes
@@ -33,6 +34,7 @@ class Fate(enum.IntEnum):
     DURABLE = 1
     FAILED = 2  # never sent: in no receiver's log, surely
     UNCERTAIN = 3  # sent and not confirmed when the sender was stopped
+    SPOOLED = 4  # the next sender with this spool sends it
 
 
 class Report(NamedTuple):
@@ -59,14 +61,16 @@ class Sender:
     receivers: "HOST:PORT" or "[IPv6]:PORT", one or several; the first is used, the next when it fails.
     key: 32 bytes that the receivers have, too, with its id there. bytes_max: of events that are kept;
     0: 64 MiB. failover_after: seconds without progress; None: 10. mtu: of a datagram's payload that is
-    tried at most; 0: 1472. reports: whether reports() is wanted. Times are in seconds, None: without
-    limit.
+    tried at most; 0: 1472. reports: whether reports() is wanted. spool: a directory for this sender
+    alone, where events are synced before they are sent; the next sender with it goes on with what was
+    not durable. spool_bytes_max: on disk; 0: 1 GiB. Times are in seconds, None: without limit.
     """
 
     def __init__(self, receivers: Union[str, Sequence[str]], *, key: Optional[bytes] = None,
                  key_id: int = 0, cipher: Cipher = Cipher.XCHACHA20_POLY1305, bytes_max: int = 0,
                  failover_after: Optional[float] = None, mtu: int = 0,
-                 reports: bool = False) -> None:
+                 reports: bool = False, spool: Union[str, "os.PathLike[str]", None] = None,
+                 spool_bytes_max: int = 0) -> None:
         self._handle: Optional[ctypes.c_void_p] = None
         if key is not None and len(key) != 32:
             raise ValueError("key: must be 32 bytes")
@@ -75,13 +79,14 @@ class Sender:
             size=ctypes.sizeof(_library.Options), receivers=text.encode(), key=key, key_id=key_id,
             cipher=int(cipher), bytes_max=bytes_max, mtu=mtu,
             failover_after_ms=0 if failover_after is None else _milliseconds(failover_after),
-            flags=_library.REPORTS if reports else 0)
+            flags=_library.REPORTS if reports else 0,
+            spool=None if spool is None else os.fsencode(spool), spool_bytes_max=spool_bytes_max)
         handle, why = ctypes.c_void_p(), ctypes.create_string_buffer(_library.TEXT)
         err = _lib.millrace_open(ctypes.byref(handle), ctypes.byref(options), why)
         if err == -errno.EINVAL:
             raise ValueError(why.value.decode(errors="replace"))
         if err != 0:
-            raise OSError(-err, os.strerror(-err))
+            raise OSError(-err, why.value.decode(errors="replace"))
         self._handle = handle
 
     def _open(self) -> ctypes.c_void_p:
@@ -102,13 +107,18 @@ class Sender:
         if err == -errno.EAGAIN:
             raise Full(self.error or "too much is kept")
         if err != 0:
-            raise OSError(-err, os.strerror(-err))
+            raise OSError(-err, self.error or os.strerror(-err))
         return seq.value
 
     @property
     def durable(self) -> int:
         """All seqs below it are durable."""
         return int(_lib.millrace_durable(self._open()))
+
+    @property
+    def spooled(self) -> int:
+        """All seqs below it are synced in the spool: a crash of this host doesn't lose them."""
+        return int(_lib.millrace_spooled(self._open()))
 
     def fileno(self) -> int:
         """To be polled for reading, never read: readable when there are reports, or without them when

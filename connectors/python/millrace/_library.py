@@ -22,6 +22,8 @@ class Options(ctypes.Structure):
         ("failover_after_ms", ctypes.c_uint32),
         ("mtu", ctypes.c_uint32),
         ("flags", ctypes.c_uint32),
+        ("spool", ctypes.c_char_p),
+        ("spool_bytes_max", ctypes.c_uint64),
     ]
 
 
@@ -33,7 +35,8 @@ class Stats(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in (
         "events", "acknowledged", "bytes_kept", "sent", "again", "datagrams", "datagram_bytes",
         "answers", "lost", "timeouts", "moves", "epochs", "rtt_ns", "cwnd")] + [
-        ("receiver", ctypes.c_uint32), ("open", ctypes.c_uint32)]
+        ("receiver", ctypes.c_uint32), ("open", ctypes.c_uint32),
+        ("spool_bytes", ctypes.c_uint64)]
 
 
 HANDLE = ctypes.c_void_p
@@ -43,6 +46,7 @@ FUNCTIONS = {
     "send_wait": (ctypes.c_int, [HANDLE, ctypes.c_char_p, ctypes.c_uint32, ctypes.c_int,
                                  ctypes.POINTER(ctypes.c_uint64)]),
     "durable": (ctypes.c_uint64, [HANDLE]),
+    "spooled": (ctypes.c_uint64, [HANDLE]),
     "fd": (ctypes.c_int, [HANDLE]),
     "reports": (ctypes.c_uint, [HANDLE, ctypes.POINTER(Report), ctypes.c_uint]),
     "flush": (ctypes.c_int, [HANDLE, ctypes.c_int]),
