@@ -23,7 +23,7 @@ test_packages=(
 	shellcheck codespell systemd man-db groff-base zsh
 	jq curl tcpdump iputils-ping iputils-arping ndisc6 e2fsprogs
 	openssh-server openssh-client udhcpc udhcpd # what goes on by the exception device
-	rsyslog # forwards to millrace relay
+	rsyslog libwrap0 libjson-c5 # forwards to millrace relay; what syslog-ng needs, which is only unpacked
 	libfuse3-dev fuse3 xfsprogs btrfs-progs strace # disks that fail: tests/fault
 )
 

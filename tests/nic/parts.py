@@ -12,6 +12,7 @@ import shutil
 import stat
 import subprocess
 
+import debs
 import rig
 
 LAB = pathlib.Path(os.environ.get("MILLRACE_LAB", "/var/tmp/millrace-lab"))
@@ -35,21 +36,6 @@ DRIVERS = ["bus_pci", "bus_vdev", "mempool_ring", "net_af_packet", "net_af_xdp",
            "net_null", "net_pcap", "net_ring", "net_virtio"]
 
 
-def fetch_packages(names, to, *apt):
-    """Unpacks packages below 'to' without installing them."""
-    with_lists = ["apt-get", "-q", "-o", "APT::Sandbox::User=root", *apt]
-    debs = to.with_name(to.name + ".debs")
-    shutil.rmtree(debs, ignore_errors=True)
-    debs.mkdir(parents=True)
-    rig.sh(*with_lists, "download", *names, cwd=debs)
-    partial = to.with_name(to.name + ".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    for deb in debs.iterdir():
-        rig.sh("dpkg-deb", "-x", deb, partial)
-    shutil.rmtree(debs)
-    partial.rename(to)
-
-
 def kernel_package():
     depends = rig.sh("apt-cache", "depends", "linux-image-amd64", check=False).stdout
     found = re.search(r"Depends: (linux-image-[0-9]\S*)", depends)
@@ -61,11 +47,11 @@ def kernel():
     name = kernel_package()
     if not (LAB / name).exists():
         # What older lists point at may be gone.
-        rig.sh("apt-get", "-q", "-o", "APT::Sandbox::User=root", "update")
+        debs.update()
         name = kernel_package()
     to, version = LAB / name, name.removeprefix("linux-image-")
     if not to.exists():
-        fetch_packages([name], to)
+        debs.unpack([name], to)
     if not (to / "lib/modules" / version / "modules.dep").exists():
         rig.sh("depmod", "-b", to, version)
     return to, version
@@ -103,8 +89,8 @@ def qemu():
     suite, options = backports()
     to = LAB / f"qemu-{suite}-{len(QEMU_PACKAGES)}"
     if not to.exists():
-        rig.sh("apt-get", "-q", "-o", "APT::Sandbox::User=root", *options, "update")
-        fetch_packages([f"{name}/{suite}" for name in QEMU_PACKAGES], to, *options)
+        debs.update(*options)
+        debs.unpack([f"{name}/{suite}" for name in QEMU_PACKAGES], to, *options)
     return to
 
 
