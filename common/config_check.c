@@ -67,9 +67,10 @@ static void check_workers(const struct checking *c)
 			"partitions",
 			config->cpu_count, config->rx_lcores);
 	else if (config->partitions > workers(config))
-		ERROR(c, line, "cpus: %u partitions need as many CPUs%s, there are %u",
-			config->partitions, pipeline ? " besides the rx_lcores" : "",
-			workers(config));
+		WARN(c, line,
+			"cpus: %u partitions share %u CPUs%s: each waits for the others of its CPU",
+			config->partitions, workers(config),
+			pipeline ? " besides the rx_lcores" : "");
 	else if (config->partitions < workers(config) && pipeline)
 		WARN(c, line, "cpus: %u CPUs for %u partitions; the others have nothing to do",
 			workers(config), config->partitions);

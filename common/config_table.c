@@ -425,7 +425,8 @@ const struct config_key config_keys[] = {
 		.standard = "1",
 		.min = 1,
 		.max = CONFIG_PARTITIONS_MAX,
-		.help = "Logs that are written side by side, each by an lcore of its own",
+		.help = "Logs that are written side by side, each by an lcore of its own where "
+			"there are as many CPUs",
 	},
 	{
 		.name = "cpus",

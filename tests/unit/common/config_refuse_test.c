@@ -337,17 +337,23 @@ static void a_listener_behind_one_of_any_address_gets_nothing(void **state)
 	assert_valid(PORT "listeners:\n- {port: 1, address: 1.2.3.4}\n- port: 1\n");
 }
 
-static void partitions_need_cpus(void **state)
+static void partitions_without_cpus_of_their_own_are_warned_of(void **state)
 {
 	(void)state;
-	assert_refused(PORT LISTENER "partitions: 2\ncpus: '0'\n", 4,
-		"cpus: 2 partitions need as many CPUs, there are 1");
-	assert_refused(PORT LISTENER "partitions: 2\n", 3, "2 partitions need as many CPUs");
+	assert_valid(PORT LISTENER "partitions: 2\ncpus: '0'\n");
+	assert_true(has(true, 4, "cpus: 2 partitions share 1 CPUs: each waits"));
+	assert_valid(PORT LISTENER "partitions: 2\n");
+	assert_true(has(true, 3, "2 partitions share 1 CPUs"));
+	assert_valid(PORT LISTENER "mode: pipeline\ncpus: 0-2\nrx_lcores: 2\npartitions: 2\n");
+	assert_true(has(true, 4, "2 partitions share 1 CPUs besides the rx_lcores"));
+}
+
+static void rx_lcores_leave_a_cpu(void **state)
+{
+	(void)state;
 	assert_valid(PORT LISTENER "partitions: 2\ncpus: 0-1\n");
 	assert_refused(PORT LISTENER "mode: pipeline\ncpus: '0'\n", 4,
 		"pipeline mode needs more CPUs (1) than rx_lcores (1)");
-	assert_refused(PORT LISTENER "mode: pipeline\ncpus: 0-2\nrx_lcores: 2\npartitions: 2\n", 4,
-		"2 partitions need as many CPUs besides the rx_lcores, there are 1");
 	assert_valid(PORT LISTENER "mode: pipeline\ncpus: 0-3\nrx_lcores: 1\n");
 	assert_true(has(true, 4, "3 CPUs for 1 partitions; the others have nothing to do"));
 	assert_valid(PORT LISTENER "rx_lcores: 2\n");
@@ -407,7 +413,7 @@ static void all_errors_are_found_at_once_by_line(void **state)
 
 	(void)state;
 	// The first is found last: only all keys together make it wrong.
-	assert_int_equal(parse("partitions: 2\n"
+	assert_int_equal(parse("mode: pipeline\n"
 			       "modus: pipeline\n"
 			       "log:\n"
 			       "  queue_depth: many\n"
@@ -459,7 +465,8 @@ int main(void)
 		cmocka_unit_test(too_many_elements_are_refused),
 		cmocka_unit_test(names_devices_and_ports_must_differ),
 		cmocka_unit_test(a_listener_behind_one_of_any_address_gets_nothing),
-		cmocka_unit_test(partitions_need_cpus),
+		cmocka_unit_test(partitions_without_cpus_of_their_own_are_warned_of),
+		cmocka_unit_test(rx_lcores_leave_a_cpu),
 		cmocka_unit_test(a_segment_holds_four_times_what_is_in_flight),
 		cmocka_unit_test(a_retained_size_holds_two_segments),
 		cmocka_unit_test(unknown_keys_are_refused_with_what_was_meant),

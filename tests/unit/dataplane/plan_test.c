@@ -56,6 +56,15 @@ static void in_pipeline_mode_no_receiving_lcore_owns_a_partition(void **state)
 	assert_int_equal(plan_tx_queue(&plan, 0, 4, 2), -1);
 }
 
+static void more_partitions_than_lcores_share_them_evenly(void **state)
+{
+	(void)state;
+	config.partitions = 8;
+	plan_make(&plan, &config);
+	for (unsigned i = 0; i < 8; i++)
+		assert_int_equal(plan.partition_lcore[i], i % 4);
+}
+
 static void a_second_port_goes_on_where_the_first_ended(void **state)
 {
 	(void)state;
@@ -106,6 +115,7 @@ int main(void)
 		cmocka_unit_test_setup(by_default_each_lcore_has_a_queue_and_a_partition, set_up),
 		cmocka_unit_test_setup(
 			in_pipeline_mode_no_receiving_lcore_owns_a_partition, set_up),
+		cmocka_unit_test_setup(more_partitions_than_lcores_share_them_evenly, set_up),
 		cmocka_unit_test_setup(a_second_port_goes_on_where_the_first_ended, set_up),
 		cmocka_unit_test_setup(the_pool_covers_descriptors_rings_bursts_and_caches, set_up),
 		cmocka_unit_test_setup(af_xdp_needs_mbufs_for_its_own_rings, set_up),
