@@ -5,7 +5,8 @@
 // The file is written, by a thread of its own, when all that the copy may know of is durable.
 //
 // The file, little-endian: magic, version, log_id, seq that reading begins at, length; the sources
-// (transport/seen.h); CRC-32C of all before.
+// (transport/seen.h); CRC-32C of all before. What was known before the log's first row has no
+// log_id: the log gets its own for good with its first segment.
 
 #include "batching/batcher.h"
 #include "common/crc32c.h"
@@ -79,7 +80,9 @@ static void finish(const struct reliable *rel)
 	put_le64(save->data, MAGIC);
 	put_le32(save->data + 8, VERSION);
 	put_le32(save->data + 12, SEEN_WINDOW);
-	memcpy(save->data + 16, &rel->partition->recovery.log_id, 16);
+	memset(save->data + 16, 0, 16);
+	if (save->until > 0)
+		memcpy(save->data + 16, &rel->partition->recovery.log_id, 16);
 	put_le64(save->data + 32, save->from);
 	put_le64(save->data + 40, save->len - HEADER);
 	put_le32(save->data + save->len, crc32c(save->data, save->len));
@@ -189,6 +192,14 @@ void saver_stop(struct dataplane *dp)
 	dp->saver = NULL;
 }
 
+static bool is_of(const struct reliable *rel, const uint8_t log_id[16])
+{
+	static const uint8_t none[16];
+
+	return memcmp(log_id, none, sizeof(none)) == 0 ||
+	       memcmp(log_id, &rel->partition->recovery.log_id, sizeof(none)) == 0;
+}
+
 // NULL, or what is wrong with it.
 static const char *check(const struct reliable *rel, const uint8_t *data, size_t len)
 {
@@ -199,7 +210,7 @@ static const char *check(const struct reliable *rel, const uint8_t *data, size_t
 		return "was written by another version";
 	if (le64(data + 40) != len - HEADER - CRC)
 		return "is damaged";
-	if (memcmp(data + 16, &rel->partition->recovery.log_id, 16) != 0)
+	if (!is_of(rel, data + 16))
 		return "is of another log";
 	return NULL;
 }

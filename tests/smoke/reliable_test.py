@@ -224,6 +224,16 @@ def what_is_known_of_sources_outlives_retention(r):
     receiver.stop()
 
 
+def a_log_without_events_is_no_other_log(r):
+    """What is known of no source is written down, too, before the log has its id for good."""
+    receiver = receiver_of(r, r.net())
+    for _ in range(2):
+        receiver.start()
+        wait_until(lambda: (receiver.data / "0/sources").exists(), "it was written")
+        receiver.kill()
+    receiver.start().stop()
+
+
 def the_pipeline_answers_too(r):
     net = r.net()
     receiver = receiver_of(r, net, mode="pipeline", rx_lcores=1, cpus="0-1").start()
@@ -236,5 +246,6 @@ def the_pipeline_answers_too(r):
 
 rig.run(over_af_xdp, over_ipv6, over_af_packet, a_gap_is_told_and_filled,
         a_large_event_comes_in_parts, a_source_has_one_partition_by_all_ways,
-        another_number_of_partitions_knows_them_too,         captured_traffic_gets_nothing_in, an_epoch_goes_on_after_kills,
-        what_is_known_of_sources_outlives_retention, the_pipeline_answers_too)
+        another_number_of_partitions_knows_them_too, captured_traffic_gets_nothing_in,
+        an_epoch_goes_on_after_kills, what_is_known_of_sources_outlives_retention,
+        a_log_without_events_is_no_other_log, the_pipeline_answers_too)
