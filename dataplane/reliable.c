@@ -73,11 +73,10 @@ static void register_counters(struct reliable *rel)
 	counters_register(&rel->set);
 }
 
-static int make_partition(struct dataplane *dp, struct partition *partition,
+int reliable_new(struct partition *partition, const struct config_reliable *wanted,
 	const struct seal_key *keys, unsigned key_count)
 {
-	struct receive_config config =
-		receive_config_of(&dp->config->reliable, &partition->recovery.log_id);
+	struct receive_config config = receive_config_of(wanted, &partition->recovery.log_id);
 	struct reliable *rel = calloc(1, sizeof(*rel));
 	int err;
 
@@ -89,16 +88,38 @@ static int make_partition(struct dataplane *dp, struct partition *partition,
 	if (rel->events == NULL)
 		return -ENOMEM;
 	config.key_count = key_count;
-	memcpy(config.keys, keys, key_count * sizeof(*keys));
+	if (key_count > 0)
+		memcpy(config.keys, keys, key_count * sizeof(*keys));
 	err = receive_make(&rel->receive, &config);
 	sodium_memzero(&config, sizeof(config));
-	if (err == 0)
-		err = save_make(rel);
+	rel->looked = partition->recovery.next_seq;
+	return err == 0 ? save_make(rel) : err;
+}
+
+void reliable_end(struct partition *partition)
+{
+	struct reliable *rel = partition->reliable;
+
+	if (rel == NULL)
+		return;
+	if (rel->set.defs != NULL)
+		counters_unregister(&rel->set);
+	save_free(rel);
+	receive_free(rel->receive);
+	free(rel->events);
+	free(rel);
+	partition->reliable = NULL;
+}
+
+static int make_partition(struct dataplane *dp, struct partition *partition,
+	const struct seal_key *keys, unsigned key_count)
+{
+	int err = reliable_new(partition, &dp->config->reliable, keys, key_count);
+
 	if (err != 0)
 		return err;
-	rel->looked = partition->recovery.next_seq;
-	register_counters(rel);
-	return reliable_restore(rel, dp->config->data);
+	register_counters(partition->reliable);
+	return reliable_restore(partition->reliable, dp->config->data);
 }
 
 static int make_rings(struct dataplane *dp)
@@ -129,42 +150,9 @@ static int read_keys(const struct config *config, struct seal_key *keys, unsigne
 	return err;
 }
 
-struct adopting {
-	const struct dataplane *dp;
-	unsigned partition;
-};
-
-static unsigned partition_of(const struct dataplane *dp, uint64_t source)
+unsigned reliable_partition_of(const struct dataplane *dp, uint64_t source)
 {
 	return wire_slot(source) * dp->partition_count / WIRE_SLOTS;
-}
-
-static bool is_mine(void *arg, uint64_t source)
-{
-	const struct adopting *adopting = arg;
-
-	return partition_of(adopting->dp, source) == adopting->partition;
-}
-
-// Where the number of partitions has changed, sources have another one than that whose log tells of
-// them. That one knows them still: a crash before the new one has saved them loses nothing.
-static int adopt_sources(struct dataplane *dp)
-{
-	uint32_t now_s = seconds_now();
-	int err = 0;
-
-	for (unsigned to = 0; to < dp->partition_count; to++) {
-		struct adopting adopting = {dp, to};
-
-		for (unsigned from = 0; err == 0 && from < dp->partition_count; from++)
-			if (from != to)
-				err = receive_adopt(dp->partitions[to].reliable->receive,
-					dp->partitions[from].reliable->receive, is_mine, &adopting,
-					now_s);
-	}
-	if (err != 0)
-		log_err("a partition gets more sources than fit; mend: raise reliable.sources");
-	return err;
 }
 
 int reliable_make(struct dataplane *dp)
@@ -187,7 +175,7 @@ int reliable_make(struct dataplane *dp)
 		err = make_partition(dp, &dp->partitions[p], keys, key_count);
 	sodium_memzero(keys, sizeof(keys));
 	if (err == 0)
-		err = adopt_sources(dp);
+		err = reliable_move(dp);
 	if (err == 0)
 		err = saver_start(dp);
 	if (err == -ENOMEM)
@@ -198,19 +186,8 @@ int reliable_make(struct dataplane *dp)
 void reliable_free(struct dataplane *dp)
 {
 	saver_stop(dp);
-	for (unsigned p = 0; p < dp->partition_count; p++) {
-		struct reliable *rel = dp->partitions[p].reliable;
-
-		if (rel == NULL)
-			continue;
-		if (rel->set.defs != NULL)
-			counters_unregister(&rel->set);
-		save_free(rel);
-		receive_free(rel->receive);
-		free(rel->events);
-		free(rel);
-		dp->partitions[p].reliable = NULL;
-	}
+	for (unsigned p = 0; p < dp->partition_count; p++)
+		reliable_end(&dp->partitions[p]);
 	for (unsigned i = 0; i < dp->port_count; i++) {
 		rte_ring_free(dp->ports[i].acks);
 		dp->ports[i].acks = NULL;
@@ -239,7 +216,7 @@ unsigned reliable_partition(const struct dataplane *dp, const uint8_t *payload, 
 
 	if (!wire_read_header(payload, len, &header))
 		return 0;
-	return partition_of(dp, header.source);
+	return reliable_partition_of(dp, header.source);
 }
 
 static uint64_t durable_seq(const struct reliable *rel)

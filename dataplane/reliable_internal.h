@@ -27,6 +27,14 @@ static inline uint32_t seconds_now(void)
 	return (uint32_t)(clock_ticks_to_ns(clock_ticks()) / 1000000000u);
 }
 
+// reliable.c: a partition's half, which knows nothing yet. After an error, too, reliable_end().
+int reliable_new(struct partition *partition, const struct config_reliable *wanted,
+	const struct seal_key *keys, unsigned key_count);
+void reliable_end(struct partition *partition);
+unsigned reliable_partition_of(const struct dataplane *dp, uint64_t source);
+// reliable_move.c: gives each source to the partition that has it now, from those, too, that are
+// more than there are to be. Logs why it can't.
+int reliable_move(struct dataplane *dp);
 // reliable_keys.c: reads a file of pre-shared keys. -EINVAL and why (256 bytes) name the line.
 int reliable_read_keys(const char *path, struct seal_key *keys, unsigned *count, char *why);
 // reliable_restore.c: from the partition's log, which nobody writes now. Logs why it can't.
@@ -34,6 +42,9 @@ int reliable_restore(struct reliable *rel, const char *data);
 // reliable_save.c
 int save_make(struct reliable *rel);
 void save_free(struct reliable *rel);
+// All that is known, written at once; nobody appends meanwhile, and the log is durable. Logs why it
+// can't.
+int save_now(struct reliable *rel, const char *data);
 // Owner; 'rotated': segments that the log has begun.
 void save_poll(struct reliable *rel, uint64_t rotated);
 // What was saved last, and the seq from which on the log is to be read; 0: nothing was. Logs what

@@ -61,7 +61,8 @@ static int read_back(struct reliable *rel, const char *dir, uint64_t *rows)
 
 	if (err != 0)
 		return err;
-	wal_hold(rel->partition->wal, from);
+	if (rel->partition->wal != NULL)
+		wal_hold(rel->partition->wal, from);
 	err = wal_reader_open(&reader, dir, from, all);
 	if (err == -ENOENT)
 		return 0;

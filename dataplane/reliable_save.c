@@ -50,11 +50,6 @@ struct saver {
 	_Atomic bool stop;
 };
 
-static void dir_of(const struct dataplane *dp, unsigned partition, char *ret, size_t len)
-{
-	snprintf(ret, len, "%s/%u", dp->config->data, partition);
-}
-
 int save_make(struct reliable *rel)
 {
 	struct save *save = rel->save = calloc(1, sizeof(*save));
@@ -130,24 +125,49 @@ void save_poll(struct reliable *rel, uint64_t rotated)
 	}
 }
 
-static void write_file(struct saver *saver, struct reliable *rel)
+static int write_file(struct reliable *rel, const char *data, char *dir, size_t room)
 {
 	struct save *save = rel->save;
-	unsigned number = rel->partition->number;
-	char dir[CONFIG_PATH_MAX + 16];
 	int err;
 
-	dir_of(saver->dp, number, dir, sizeof(dir));
+	snprintf(dir, room, "%s/%u", data, rel->partition->number);
 	finish(rel);
 	err = file_replace(dir, FILE_NAME, save->data, save->len);
-	if (err == 0)
+	// A partition that is no more has no writer, and nothing of its log is retired.
+	if (err == 0 && rel->partition->wal != NULL)
 		wal_hold(rel->partition->wal, save->from);
-	else
+	return err;
+}
+
+static void write_copy(struct saver *saver, struct reliable *rel)
+{
+	char dir[CONFIG_PATH_MAX + 16];
+	int err = write_file(rel, saver->dp->config->data, dir, sizeof(dir));
+
+	if (err != 0)
 		log_warn(
 			"partition %u: what is known of its sources can't be written to %s/%s: %s; "
 			"its segments are kept until it can",
-			number, dir, FILE_NAME, strerror(-err));
-	atomic_store_explicit(&save->state, SAVE_IDLE, memory_order_release);
+			rel->partition->number, dir, FILE_NAME, strerror(-err));
+	atomic_store_explicit(&rel->save->state, SAVE_IDLE, memory_order_release);
+}
+
+int save_now(struct reliable *rel, const char *data)
+{
+	struct save *save = rel->save;
+	char dir[CONFIG_PATH_MAX + 16];
+	int err;
+
+	save->from = save->until = rel->partition->recovery.next_seq;
+	save->at = 0;
+	save->len = HEADER;
+	while (!receive_save(rel->receive, &save->at, STEP, save->data, &save->len))
+		;
+	err = write_file(rel, data, dir, sizeof(dir));
+	if (err != 0)
+		log_err("partition %u: what is known of its sources can't be written to %s/%s: %s",
+			rel->partition->number, dir, FILE_NAME, strerror(-err));
+	return err;
 }
 
 static void *run(void *arg)
@@ -161,7 +181,7 @@ static void *run(void *arg)
 
 			if (atomic_load_explicit(&rel->save->state, memory_order_acquire) ==
 				SAVE_READY)
-				write_file(saver, rel);
+				write_copy(saver, rel);
 		}
 		nanosleep(&pause, NULL);
 	}

@@ -319,6 +319,11 @@ int receive_adopt(struct receive *r, const struct receive *from,
 	return seen_merge(r->seen, from->seen, moves, arg, now_s);
 }
 
+void receive_disown(struct receive *r, bool (*goes)(void *arg, uint64_t id), void *arg)
+{
+	seen_forget_all(r->seen, goes, arg);
+}
+
 static int restore_opening(struct receive *r, const struct received *row,
 	const struct seen_source *source, uint32_t now_s)
 {

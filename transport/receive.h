@@ -118,9 +118,12 @@ uint64_t receive_due(const struct receive *r);
 size_t receive_save_room(const struct receive *r);
 bool receive_save(struct receive *r, uint32_t *at, uint32_t count, uint8_t *to, size_t *len);
 int receive_load(struct receive *r, const uint8_t *from, size_t len, uint32_t now_s);
-// What another partition's half knows of sources that are this one's now.
+// What another partition's half knows of sources that are this one's now. Before anything is taken.
+// Returns how many they are; -ENOSPC.
 int receive_adopt(struct receive *r, const struct receive *from,
 	bool (*moves)(void *arg, uint64_t id), void *arg, uint32_t now_s);
+// Knows nothing of these sources any more. Before anything is taken.
+void receive_disown(struct receive *r, bool (*goes)(void *arg, uint64_t id), void *arg);
 // After a restart, before anything else: each reliable row of the log, in order. One that is known
 // already changes nothing. -ENOSPC: more sources than the configuration has room for. -EINVAL: the
 // row's epoch was never opened.

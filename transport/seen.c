@@ -460,6 +460,7 @@ int seen_merge(struct seen *to, const struct seen *from, bool (*moves)(void *arg
 	void *arg, uint32_t now)
 {
 	uint8_t saved[SAVED_SOURCE + SEEN_WINDOW / 8];
+	int moved = 0;
 
 	for (uint32_t i = 0; i < from->capacity; i++) {
 		const struct seen_source *source = &from->sources[i];
@@ -469,6 +470,14 @@ int seen_merge(struct seen *to, const struct seen *from, bool (*moves)(void *arg
 		save_source(from, source, saved);
 		if (load_source(to, saved, now) == 0)
 			return -ENOSPC;
+		moved++;
 	}
-	return 0;
+	return moved;
+}
+
+void seen_forget_all(struct seen *s, bool (*goes)(void *arg, uint64_t id), void *arg)
+{
+	for (uint32_t i = 0; i < s->capacity; i++)
+		if (s->sources[i].epoch != 0 && goes(arg, s->sources[i].id))
+			seen_forget(s, &s->sources[i]);
 }

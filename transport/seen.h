@@ -70,9 +70,11 @@ size_t seen_save(const struct seen *seen, uint32_t *at, uint32_t count, uint8_t 
 int seen_load(struct seen *seen, const uint8_t *from, size_t len, uint32_t now);
 
 // All that 'from' knows of the sources for which 'moves' says yes: in 'to', too, afterwards.
-// -ENOSPC: there is no room.
+// Returns how many they are. -ENOSPC: there is no room.
 int seen_merge(struct seen *to, const struct seen *from, bool (*moves)(void *arg, uint64_t id),
 	void *arg, uint32_t now);
+// Forgets all for which 'goes' says yes.
+void seen_forget_all(struct seen *seen, bool (*goes)(void *arg, uint64_t id), void *arg);
 
 void seen_touch(struct seen *seen, struct seen_source *source, uint32_t now);
 // The source heard longest ago, when that was before 'before'; NULL: none.

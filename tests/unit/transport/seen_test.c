@@ -261,7 +261,7 @@ static void what_two_know_is_put_together(void **state)
 	make_some(one);
 	source = seen_open(two, 9, 20, 95, 0);
 	seen_mark(two, source, 97);
-	assert_int_equal(seen_merge(two, one, is_odd, NULL, 0), 0);
+	assert_int_equal(seen_merge(two, one, is_odd, NULL, 0), 50);
 	assert_int_equal(seen_count(two), 50);
 	assert_some(two, 21);
 	// One knew up to 98 and 108, two 97.
@@ -269,6 +269,10 @@ static void what_two_know_is_put_together(void **state)
 	assert_int_equal(seen_look(two, source, 108), SEEN_TWICE);
 	assert_null(seen_find(two, 22));
 	assert_int_equal(seen_find(one, 21)->floor, 21 * 11);
+	seen_forget_all(one, is_odd, NULL);
+	assert_null(seen_find(one, 21));
+	assert_non_null(seen_find(one, 22));
+	assert_int_equal(seen_merge(two, one, is_odd, NULL, 0), 0);
 	seen_free(one);
 	seen_free(two);
 }
