@@ -258,7 +258,10 @@ static int judge(struct receive *r, const struct wire_header *header, const stru
 		epoch = source->epoch;
 	} else
 #endif
-		if ((open->flags & WIRE_FRESH) != 0) {
+#ifndef MUTANT_RECEIVE_UNKNOWN_TAKEN
+		if ((open->flags & WIRE_FRESH) != 0)
+#endif
+	{
 		if (source != NULL || seen_count(r->seen) < r->config.sources)
 			return 1;
 		reason = WIRE_NO_ROOM;

@@ -23,7 +23,7 @@ if BUILD.name == "build-asan":
 else:
     SEEDS = 100_000 if RUN_ALL else 2_000
 TRACE_LINES = 150
-FAULTS = ["rogue", "replay", "mtu", "move", "wipe", "fail", "crash", "full", "stall", "partition",
+FAULTS = ["expiry", "rogue", "replay", "mtu", "move", "wipe", "fail", "crash", "full", "stall", "partition",
           "corrupt", "reorder", "dup", "loss"]
 # Faults, and what they should bring about: without these a run of all seeds has shown nothing.
 NEEDED = """rows blocks losses duplicates reordered corrupted partitions shrunk oversized overrun stalls
@@ -31,7 +31,7 @@ NEEDED = """rows blocks losses duplicates reordered corrupted partitions shrunk 
     moves failovers closes replays old_replays spoofed rogue_datagrams rogue_opened openings
     reopened overlap_rows new_epochs large_events empty_events sealed_runs sent_again
     lost_datagrams timeouts challenges acks resets refusals resumed known_twice beyond_window
-    no_window wrong_epoch no_parts busy saves loads""".split()
+    no_window wrong_epoch no_parts busy saves loads expired_sources came_back""".split()
 
 
 def run(*args):

@@ -118,7 +118,7 @@ static void mark_opening(unsigned log, const struct row *row, uint64_t at)
 	receive_read_opening(row->opening, RECEIVE_OPENING, &opening);
 	source->in[log].epoch = row->epoch;
 	source->in[log].first = opening.first_seq;
-	source->in[log].row = at;
+	source->in[log].row = source->forgotten[log] == row->epoch ? UINT64_MAX : at;
 	if (source->in[log].floor < opening.first_seq)
 		source->in[log].floor = opening.first_seq;
 	advance(source, log);
@@ -138,14 +138,16 @@ static void check_opening(unsigned log, const struct row *row)
 {
 	const struct source *source = row->source;
 	uint32_t known = source->in[log].epoch;
+	bool forgotten = known != 0 && source->in[log].row == UINT64_MAX;
 	struct receive_opening opening;
 
 	require(row->len == RECEIVE_OPENING &&
 			receive_read_opening(row->opening, row->len, &opening),
 		"opening", "an opening row that says nothing");
-	require(row->epoch != known, "twice", "epoch %" PRIu32 " of %" PRIx64 " is opened twice",
-		row->epoch, source->id);
-	require(row->epoch > known, "epoch",
+	// A forgotten one may begin again where nothing of it was ever acknowledged.
+	require(row->epoch != known || (forgotten && source->told_epoch != known), "twice",
+		"epoch %" PRIu32 " of %" PRIx64 " is opened twice", row->epoch, source->id);
+	require(row->epoch >= known, "epoch",
 		"epoch %" PRIu32 " of %" PRIx64 " is opened after %" PRIu32, row->epoch, source->id,
 		known);
 	require(opening.first_seq >= source->first_seq, "opening", "first seq %" PRIu64,
@@ -155,6 +157,8 @@ static void check_opening(unsigned log, const struct row *row)
 	tally(TALLY_openings);
 	if (known)
 		tally(TALLY_reopened);
+	if (forgotten)
+		tally(TALLY_came_back);
 }
 
 static void check_event(unsigned log, const struct row *row, const uint8_t *payload)
@@ -215,6 +219,18 @@ void books_durable(unsigned log, const struct row *row)
 void books_again(unsigned log, const struct row *row, uint64_t at)
 {
 	mark(log, row, at);
+}
+
+void books_known(unsigned log, const struct seen *seen)
+{
+	for (unsigned i = 0; i < source_count; i++) {
+		struct source *source = &sources[i];
+
+		if (source->in[log].epoch == 0 || seen_find((struct seen *)seen, source->id))
+			continue;
+		source->forgotten[log] = source->in[log].epoch;
+		source->in[log].row = UINT64_MAX;
+	}
 }
 
 void books_forget(unsigned log)

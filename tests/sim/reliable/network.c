@@ -190,7 +190,7 @@ void network_partition(void)
 	unsigned place = draw_below(DRAW_FAULTS, plan.senders);
 	unsigned receiver = draw_below(DRAW_FAULTS, plan.receivers);
 	unsigned what = draw_below(DRAW_FAULTS, 4);
-	uint64_t until = world_now() + draw_time(DRAW_FAULTS, MS, plan.faults_ns / 2);
+	uint64_t until = world_now() + draw_time(DRAW_FAULTS, MS, plan.outage_ns);
 
 	// One way, both ways, or everybody's.
 	for (unsigned i = 0; i < plan.senders; i++) {

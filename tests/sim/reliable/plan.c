@@ -66,6 +66,7 @@ static void choose_faults(void)
 		[FAULT_mtu] = {1, 1, 1, 1, 1},
 		[FAULT_replay] = {10, 50, 100, 200, 400},
 		[FAULT_rogue] = {20, 50, 100, 200, 400},
+		[FAULT_expiry] = {1, 1, 1, 1, 1},
 	};
 	static const unsigned often[FAULT_COUNT] = {[FAULT_loss] = 500,
 		[FAULT_dup] = 300,
@@ -80,7 +81,8 @@ static void choose_faults(void)
 		[FAULT_move] = 200,
 		[FAULT_mtu] = 100,
 		[FAULT_replay] = 300,
-		[FAULT_rogue] = 150};
+		[FAULT_rogue] = 150,
+		[FAULT_expiry] = 50};
 
 	plan.faults_ns = ONE_OF(30, 100, 300, 1000, 3000, 10000, 40000) * MS;
 	for (unsigned i = 0; i < FAULT_COUNT; i++) {
@@ -88,6 +90,7 @@ static void choose_faults(void)
 
 		plan.faults[i] = chance(often[i]) ? rate : 0;
 	}
+	plan.outage_ns = plan.faults_ns / 2;
 }
 
 static void choose_network(void)
@@ -146,6 +149,23 @@ static void choose_receiver(void)
 	plan.disk_ns = ONE_OF(20, 100, 1000, 5000) * US;
 }
 
+// Sources that are silent for so long that they are forgotten, and come back. Whoever still keeps
+// an event tries again much sooner, whatever else happens: that is the rule for the expiry. A spool
+// that is behind what its sender has heard keeps some for any time, and who keeps to no rule goes
+// back to an epoch that nobody knows any more.
+static void choose_expiry(void)
+{
+	if (plan.faults[FAULT_expiry] == 0)
+		return;
+	plan.events = draw_between(DRAW_PLAN, 2, 12);
+	plan.burst = 1;
+	plan.spool = 0;
+	plan.faults[FAULT_rogue] = 0;
+	plan.faults_ns = ONE_OF(600, 1200, 2400) * SEC;
+	plan.outage_ns = 5 * SEC;
+	plan.receive.source_expiry_s = ONE_OF(60, 60, 90);
+}
+
 void plan_make(const struct plan_wish *wish)
 {
 	memset(&plan, 0, sizeof(plan));
@@ -157,11 +177,12 @@ void plan_make(const struct plan_wish *wish)
 	choose_network();
 	choose_receiver();
 	choose_keys();
-	if (wish->events > 0)
-		plan.events = wish->events;
 	for (unsigned i = 0; i < FAULT_COUNT; i++)
 		if (wish->off[i])
 			plan.faults[i] = 0;
+	choose_expiry();
+	if (wish->events > 0)
+		plan.events = wish->events;
 }
 
 bool plan_fault(enum fault fault)

@@ -78,6 +78,7 @@ static void start(struct receiver *receiver)
 	receiver->wake = UINT64_MAX;
 	receiver->seen_bytes = seen_bytes(receive_seen(receiver->r));
 	restore(receiver);
+	books_known(receiver->index, receive_seen(receiver->r));
 	trace("receiver %u starts, log %02x%02x with %" PRIu64 " rows", receiver->index,
 		receiver->log.id[0], receiver->log.id[1], receiver->log.count);
 	wake_at(receiver, world_now());
@@ -96,6 +97,7 @@ static void tally_life(const uint64_t *counters)
 	tally_add(TALLY_no_window, counters[RECEIVE_DROP_no_window]);
 	tally_add(TALLY_no_parts, counters[RECEIVE_DROP_no_parts]);
 	tally_add(TALLY_busy, counters[RECEIVE_DROP_busy]);
+	tally_add(TALLY_expired_sources, counters[RECEIVE_expired_sources]);
 }
 
 static void drop_inbox(struct receiver *receiver)
@@ -151,15 +153,28 @@ static bool crashes(struct receiver *receiver)
 	return true;
 }
 
+// Any datagram may be that with which sources expire.
+static unsigned take(struct receiver *receiver, struct packet *packet, struct received *events)
+{
+	const uint64_t *expired = &receive_counters(receiver->r)[RECEIVE_expired_sources];
+	uint64_t before = *expired;
+	unsigned count;
+
+	wiretap_heard(packet);
+	count = receive_take(
+		receiver->r, packet->data, packet->len, &packet->peer, world_now(), events);
+	if (*expired > before)
+		books_known(receiver->index, receive_seen(receiver->r));
+	return count;
+}
+
 static bool take_one(struct receiver *receiver, struct packet *packet)
 {
 	static struct received events[RECEIVE_EVENTS];
 	unsigned count, taken;
 	bool gone;
 
-	wiretap_heard(packet);
-	count = receive_take(
-		receiver->r, packet->data, packet->len, &packet->peer, world_now(), events);
+	count = take(receiver, packet, events);
 	require(count <= RECEIVE_EVENTS, "api", "%u events", count);
 	require(count == 0 || !packet->nothing, "replay", "%u events are taken though %s", count,
 		packet->nothing);

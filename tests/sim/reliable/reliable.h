@@ -107,7 +107,9 @@ bool world_step(void); // false: nothing is to happen any more
 	X(wrong_epoch) \
 	X(no_parts) \
 	X(saves) \
-	X(loads)
+	X(loads) \
+	X(expired_sources) \
+	X(came_back)
 enum tally {
 #define X(name) TALLY_##name,
 	TALLIES(X)
@@ -149,7 +151,8 @@ _Noreturn void violated(const char *invariant, const char *format, ...)
 	X(move) \
 	X(mtu) \
 	X(replay) \
-	X(rogue)
+	X(rogue) \
+	X(expiry)
 enum fault {
 #define X(name) FAULT_##name,
 	FAULTS(X)
@@ -163,6 +166,7 @@ struct plan {
 	uint32_t large, huge, empty; // per thousand of them
 	uint32_t small_max;          // bytes of the others
 	uint64_t faults_ns;          // how long
+	uint64_t outage_ns;          // of which a partition, a stall or a full disk, at most
 	uint32_t
 		faults[FAULT_COUNT]; // 0: none; per thousand of datagrams, or how many in that time
 	bool calm;                   // no more faults
@@ -208,8 +212,9 @@ struct source {
 		uint32_t epoch; // the latest that was opened in this log; 0: none
 		uint64_t first; // of that epoch
 		uint64_t floor; // lowest seq that is missing of it
-		uint64_t row;   // its opening's
+		uint64_t row;   // its opening's; UINT64_MAX: the receiver has forgotten it
 	} in[RECEIVERS];
+	uint32_t forgotten[RECEIVERS]; // the epoch that was, of which a sender may have been told
 };
 void books_reset(void);
 struct source *books_open(unsigned place, uint64_t id, uint64_t first_seq, uint64_t first_index);
@@ -233,6 +238,8 @@ void books_append(unsigned log, const struct row *row, const uint8_t *payload, u
 void books_durable(unsigned log, const struct row *row);
 void books_again(unsigned log, const struct row *row, uint64_t at);
 void books_forget(unsigned log);
+// What the receiver with this log still knows.
+void books_known(unsigned log, const struct seen *seen);
 
 // --- payload.c
 uint32_t payload_len(const struct source *source, uint64_t seq);

@@ -24,7 +24,7 @@ static void strike_crash(void)
 static void strike_log(bool stall)
 {
 	struct log *log = receiver_log(draw_below(DRAW_FAULTS, plan.receivers));
-	uint64_t until = world_now() + draw_time(DRAW_FAULTS, MS, plan.faults_ns / 2);
+	uint64_t until = world_now() + draw_time(DRAW_FAULTS, MS, plan.outage_ns);
 
 	*(stall ? &log->stall_until : &log->full_until) = until;
 	if (stall)
@@ -68,6 +68,18 @@ static void strike(void *arg, uint64_t fault)
 	world_at(world_now() + 1 + draw(DRAW_FAULTS) % (2 * gap), strike, NULL, fault);
 }
 
+static void give_time(uint64_t ns)
+{
+	if (ends_at < world_now() + ns || ends_at == UINT64_MAX)
+		ends_at = world_now() + ns;
+}
+
+// How long a sender may still be silent that has fallen so before the calm.
+static uint64_t silence(void)
+{
+	return plan.faults[FAULT_expiry] ? 2 * plan.faults_ns / (plan.events + 1) : 0;
+}
+
 static void be_calm(void *arg, uint64_t tag)
 {
 	(void)arg;
@@ -77,7 +89,7 @@ static void be_calm(void *arg, uint64_t tag)
 	network_calm();
 	receivers_calm();
 	senders_calm();
-	ends_at = world_now() + CALM_NS;
+	give_time(CALM_NS + silence());
 }
 
 static void begin(void)
@@ -124,7 +136,7 @@ static void look_at_calm(uint64_t *left)
 		return;
 	now_left = senders_left();
 	if (now_left < *left)
-		ends_at = world_now() + CALM_NS;
+		give_time(CALM_NS);
 	*left = now_left;
 	if (world_now() < ends_at)
 		return;
@@ -146,7 +158,7 @@ void story_run(uint64_t seed, const struct plan_wish *wish, enum trace_mode mode
 	rogue_reset();
 	senders_reset();
 	for (unsigned i = FAULT_partition; i < FAULT_COUNT; i++)
-		if (i != FAULT_wipe)
+		if (i != FAULT_wipe && i != FAULT_expiry)
 			world_at(world_now() + draw(DRAW_FAULTS) % plan.faults_ns, strike, NULL, i);
 	world_at(world_now() + plan.faults_ns, be_calm, NULL, 0);
 	while (!senders_done()) {
