@@ -24,6 +24,8 @@ enum option {
 	OPT_PORT,
 	OPT_TO,
 	OPT_FROM,
+	OPT_FOLLOW,
+	OPT_POSITION,
 	OPT_DST_MAC,
 	OPT_NO_HUGE,
 	OPT_RATE,
@@ -53,6 +55,11 @@ static const struct cli_option options[] = {
 	[OPT_FROM] = {"from", 0, "FILE|IP:PORT",
 		"with --reliable: its lines are the events, - is stdin; with --port: the frames' "
 		"source (default 198.18.0.1:40000)",
+		NULL},
+	[OPT_FOLLOW] = {"follow", 0, NULL,
+		"with --from FILE: go on with lines that are added, also through rotation", NULL},
+	[OPT_POSITION] = {"position", 0, "FILE",
+		"with --follow: keep there what is acknowledged, and go on there at the next start",
 		NULL},
 	[OPT_DST_MAC] = {"dst-mac", 0, "MAC",
 		"with --port: the frames' destination (default broadcast)", NULL},
@@ -150,7 +157,8 @@ static bool complain(const char *option, const char *value, const char *want)
 	return false;
 }
 
-static bool sends_lines(const struct cli_args *args)
+// Not the generator's events.
+static bool sends_input(const struct cli_args *args)
 {
 	return args->value[OPT_RELIABLE] != NULL && args->value[OPT_FROM] != NULL;
 }
@@ -174,9 +182,9 @@ static bool parse_plan(const struct cli_args *args, struct send_plan *plan)
 		(!units_parse_duration(v[OPT_DURATION], &plan->duration_ns) ||
 			plan->duration_ns == 0))
 		return complain("duration", v[OPT_DURATION], "a time as 10s");
-	if (sends_lines(args) && v[OPT_RATE] == NULL)
+	if (sends_input(args) && v[OPT_RATE] == NULL)
 		plan->rate = 0;
-	if (plan->count == 0 && plan->duration_ns == 0 && sends_lines(args))
+	if (plan->count == 0 && plan->duration_ns == 0 && sends_input(args))
 		plan->count = SEND_COUNT_MAX;
 	if (plan->count == 0 && plan->duration_ns == 0)
 		plan->duration_ns = 10000000000ull;
@@ -202,11 +210,28 @@ static bool none_given(
 
 #define NONE_GIVEN(args, list, of) none_given(args, list, sizeof(list) / sizeof((list)[0]), of)
 
+// One input, and what belongs to it.
+static bool check_input(const struct cli_args *args)
+{
+	const char *const *v = args->value;
+
+	if (v[OPT_FOLLOW] != NULL && v[OPT_FROM] == NULL)
+		cli_error("--follow wants --from FILE");
+	else if (v[OPT_FOLLOW] != NULL && strcmp(v[OPT_FROM], "-") == 0)
+		cli_error("--follow wants --from FILE: stdin is sent as it comes without it");
+	else if (v[OPT_POSITION] != NULL && v[OPT_FOLLOW] == NULL)
+		cli_error("--position is only for --follow");
+	else
+		return true;
+	return false;
+}
+
 // One way, and nothing of another.
 static bool check_way(const struct cli_args *args)
 {
 	static const enum option port_only[] = {OPT_TO, OPT_DST_MAC, OPT_NO_HUGE};
-	static const enum option reliable_only[] = {OPT_KEY, OPT_CIPHER, OPT_WAIT};
+	static const enum option reliable_only[] = {
+		OPT_KEY, OPT_CIPHER, OPT_WAIT, OPT_FOLLOW, OPT_POSITION};
 	static const enum option datagrams[] = {OPT_FLOWS, OPT_LINES};
 	static const enum option generated[] = {OPT_SIZE, OPT_ID};
 	static const enum option from[] = {OPT_FROM};
@@ -228,7 +253,8 @@ static bool check_way(const struct cli_args *args)
 	       (port || reliable || NONE_GIVEN(args, from, "--reliable and --port")) &&
 	       (reliable || NONE_GIVEN(args, reliable_only, "--reliable")) &&
 	       (!reliable || NONE_GIVEN(args, datagrams, "plain datagrams")) &&
-	       (!sends_lines(args) || NONE_GIVEN(args, generated, "generated events"));
+	       (!sends_input(args) || NONE_GIVEN(args, generated, "generated events")) &&
+	       check_input(args);
 }
 
 static int open_wire(const struct cli *cli, const struct cli_args *args,
@@ -336,7 +362,7 @@ static bool parse_reliable(const struct cli_args *args, struct reliable_options 
 	const char *const *v = args->value;
 	char why[SEND_WHY_BYTES];
 
-	*ret = (struct reliable_options){.lines = -1, .patience_ns = 60000000000ull};
+	*ret = (struct reliable_options){.patience_ns = 60000000000ull};
 	if (send_target_read(&ret->to, v[OPT_RELIABLE], v[OPT_KEY], v[OPT_CIPHER], why) != 0) {
 		cli_error("--key: %s", why);
 		return false;
@@ -350,11 +376,14 @@ static bool parse_reliable(const struct cli_args *args, struct reliable_options 
 static int reliable_command(
 	const struct cli *cli, const struct cli_args *args, const struct send_plan *plan)
 {
+	const char *const *v = args->value;
+	const struct send_from from = {
+		.lines = v[OPT_FROM], .follow = v[OPT_FOLLOW] != NULL, .position = v[OPT_POSITION]};
 	struct reliable_options reliable;
 	int r = EXIT_CLI_USAGE;
 
 	if (parse_reliable(args, &reliable))
-		r = send_reliable(cli, plan, &reliable, args->value[OPT_FROM]);
+		r = send_reliable(cli, plan, &reliable, &from);
 	explicit_bzero(reliable.to.key, sizeof(reliable.to.key));
 	return r;
 }
@@ -417,10 +446,19 @@ const struct cli_command cmd_send = {
 		"also to the next receiver of the list when one was silent for 10 s. The events "
 		"are the generator's, or with --from the lines of a file, as fast as they come "
 		"unless --rate says otherwise.\n"
+		"With --follow as tail -F has them: from the first line of the file on, until it "
+		"is interrupted or --duration is over. A file that is renamed is read to its end, "
+		"and until nothing was added for a second, before the one that took its place; of "
+		"one that is copied and truncated the rest is taken from the copy, if that is "
+		"there. A last line is sent when its newline is there, or its file was rotated "
+		"away. Rotated files are found by their names, as FILE.1 or FILE-20260102, and "
+		"while they are not packed. With --position, a start goes on behind the last line "
+		"that was acknowledged, also after a kill -9: at least once, for lines that were "
+		"sent and not acknowledged are sent again, under another source.\n"
 		"A payload is the id in 8 hex digits, the sequence number in 10 decimal digits, "
 		"and "
 		"printable filler. Exit code 0: all was accepted, with --reliable acknowledged; "
-		"1: some was not.",
+		"1: some was not, or an input ended in an error.",
 	.options = options,
 	.run = send_command,
 };

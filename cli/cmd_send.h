@@ -6,7 +6,13 @@
 #include "cli/cli.h"
 #include "cli/send/reliable.h"
 
-// Sends by the library and prints the account. 'from': file whose lines are the events, "-" for
-// stdin; NULL: the generator's. Returns enum cli_exit.
+// What is sent instead of the generator's events; NULL: not given.
+struct send_from {
+	const char *lines; // of this file, "-" for stdin
+	bool follow;
+	const char *position;
+};
+
+// Sends by the library and prints the account. Returns enum cli_exit.
 int send_reliable(const struct cli *cli, const struct send_plan *plan,
-	struct reliable_options *options, const char *from);
+	struct reliable_options *options, const struct send_from *from);

@@ -2,6 +2,7 @@
 // millrace send --reliable: progress, and the account at the end.
 
 #include "cli/cmd_send.h"
+#include "cli/send/follow.h"
 #include "common/json.h"
 
 #include <errno.h>
@@ -36,7 +37,30 @@ static uint64_t unacknowledged(const struct reliable_tally *tally)
 	return tally->uncertain + tally->failed;
 }
 
-static json_t *warnings_of(const struct reliable_tally *tally)
+// What is sent, and what there is to say of that.
+struct source {
+	struct send_input *input;
+	bool follows;
+	struct follow_tally follow;
+};
+
+static const char *input_error(const struct source *source, const struct reliable_tally *tally)
+{
+	return source->input->why[0] != '\0' ? source->input->why : strerror(tally->error);
+}
+
+static void warn_of_follow(json_t *list, const struct follow_tally *follow)
+{
+	if (follow->unfinished_bytes > 0)
+		json_array_append_new(
+			list, json_warning("unfinished",
+				      "the last line has no newline and was not sent", NULL));
+	if (follow->position_error != 0)
+		json_array_append_new(
+			list, json_warning("position", strerror(follow->position_error), NULL));
+}
+
+static json_t *warnings_of(const struct source *source, const struct reliable_tally *tally)
 {
 	json_t *list = json_array();
 
@@ -48,7 +72,10 @@ static json_t *warnings_of(const struct reliable_tally *tally)
 		json_array_append_new(list,
 			json_warning("too_large", "the receiver takes no events so large", NULL));
 	if (tally->error != 0)
-		json_array_append_new(list, json_warning("input", strerror(tally->error), NULL));
+		json_array_append_new(
+			list, json_warning("input", input_error(source, tally), NULL));
+	if (source->follows)
+		warn_of_follow(list, &source->follow);
 	return list;
 }
 
@@ -62,7 +89,17 @@ static json_t *latency_of(const struct reliable_tally *tally)
 		(json_int_t)hist_quantile(h, 0.99), "max", (json_int_t)h->max);
 }
 
-static json_t *data_of(const struct send_plan *plan, const struct reliable_options *options,
+static json_t *follow_of(const struct source *source)
+{
+	const struct follow_tally *f = &source->follow;
+
+	if (!source->follows)
+		return json_null();
+	return json_pack("{s:I, s:I, s:I}", "files", (json_int_t)f->files, "truncations",
+		(json_int_t)f->truncations, "unfinished_bytes", (json_int_t)f->unfinished_bytes);
+}
+
+static json_t *data_of(const struct send_plan *plan, const struct source *source,
 	const struct reliable_tally *tally)
 {
 	const struct millrace_stats *stats = &tally->stats;
@@ -71,24 +108,33 @@ static json_t *data_of(const struct send_plan *plan, const struct reliable_optio
 
 	snprintf(id, sizeof(id), "%08x", plan->id);
 	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-			 " s:I, s:f, s:o, s:o, s:o, s:o}",
+			 " s:I, s:f, s:o, s:o, s:o, s:o, s:o}",
 		"source", json_id(tally->source), "id",
-		options->lines < 0 ? json_string(id) : json_null(), "sent", (json_int_t)events,
-		"bytes", (json_int_t)tally->bytes, "refused", (json_int_t)tally->refused,
-		"acknowledged", (json_int_t)tally->acknowledged, "uncertain",
-		(json_int_t)tally->uncertain, "failed", (json_int_t)tally->failed, "retransmitted",
-		(json_int_t)stats->again, "datagrams", (json_int_t)stats->datagrams,
-		"datagram_bytes", (json_int_t)stats->datagram_bytes, "datagrams_lost",
-		(json_int_t)stats->lost, "moves", (json_int_t)stats->moves, "epochs",
-		(json_int_t)stats->epochs, "elapsed_ns", (json_int_t)tally->elapsed_ns,
+		source->input->generated ? json_string(id) : json_null(), "sent",
+		(json_int_t)events, "bytes", (json_int_t)tally->bytes, "refused",
+		(json_int_t)tally->refused, "acknowledged", (json_int_t)tally->acknowledged,
+		"uncertain", (json_int_t)tally->uncertain, "failed", (json_int_t)tally->failed,
+		"retransmitted", (json_int_t)stats->again, "datagrams",
+		(json_int_t)stats->datagrams, "datagram_bytes", (json_int_t)stats->datagram_bytes,
+		"datagrams_lost", (json_int_t)stats->lost, "moves", (json_int_t)stats->moves,
+		"epochs", (json_int_t)stats->epochs, "elapsed_ns", (json_int_t)tally->elapsed_ns,
 		"events_per_second", rate_of(tally->acknowledged, tally->elapsed_ns), "rtt_ns",
 		stats->answers > 0 ? json_integer((json_int_t)stats->rtt_ns) : json_null(),
 		"ack_latency_ns", latency_of(tally), "first_seq",
 		events > 0 ? json_id(0) : json_null(), "last_seq",
-		events > 0 ? json_id(events - 1) : json_null());
+		events > 0 ? json_id(events - 1) : json_null(), "follow", follow_of(source));
 }
 
-static void print_text(const struct reliable_tally *tally)
+static void print_follow(const struct follow_tally *f)
+{
+	fprintf(stderr, "%" PRIu64 " files followed, %" PRIu64 " times truncated\n", f->files,
+		f->truncations);
+	if (f->unfinished_bytes > 0)
+		fprintf(stderr, "not sent: a last line without a newline, %" PRIu64 " bytes\n",
+			f->unfinished_bytes);
+}
+
+static void print_text(const struct source *source, const struct reliable_tally *tally)
 {
 	const struct hist *h = &tally->latency;
 
@@ -111,24 +157,59 @@ static void print_text(const struct reliable_tally *tally)
 			tally->reason);
 	if (tally->refused > 0)
 		fprintf(stderr, "refused: %" PRIu64 " events too large\n", tally->refused);
+	if (source->follows)
+		print_follow(&source->follow);
 	if (tally->error != 0)
-		fprintf(stderr, "reading the events: %s\n", strerror(tally->error));
+		fprintf(stderr, "reading the events: %s\n", input_error(source, tally));
 }
 
-static int open_lines(const char *from)
+static void tell(const char *text)
 {
-	int fd;
+	// It may stand behind the line of the progress.
+	if (isatty(STDERR_FILENO) != 0)
+		fputs("\r\033[K", stderr);
+	cli_error("%s", text);
+}
 
-	if (strcmp(from, "-") == 0)
-		return dup(STDIN_FILENO);
-	fd = open(from, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		cli_error("%s: %s", from, strerror(errno));
-	return fd;
+static int open_lines(struct send_input **ret, const char *from, char *why)
+{
+	int fd = strcmp(from, "-") == 0 ? dup(STDIN_FILENO) : open(from, O_RDONLY | O_CLOEXEC);
+
+	if (fd >= 0)
+		return send_input_lines(ret, fd);
+	snprintf(why, SEND_INPUT_WHY_BYTES, "%s: %s", from, strerror(errno));
+	return -errno;
+}
+
+static int open_source(struct source *source, const struct send_plan *plan,
+	const struct send_from *from, char *why)
+{
+	const struct follow_options follow = {.path = from->lines,
+		.position = from->position,
+		.quiet_ns = FOLLOW_QUIET_NS,
+		.tell = tell};
+
+	*source = (struct source){.follows = from->follow};
+	if (from->follow)
+		return follow_open(&source->input, &follow, why);
+	if (from->lines != NULL)
+		return open_lines(&source->input, from->lines, why);
+	return send_input_generator(&source->input, plan);
+}
+
+static int exit_code(const struct source *source, const struct reliable_tally *tally)
+{
+	bool whole = unacknowledged(tally) == 0 && tally->refused == 0 && tally->error == 0 &&
+		     source->follow.position_error == 0;
+
+	// What follows a file has no other end.
+	if (tally->interrupted && !source->follows)
+		return EXIT_CLI_INTERRUPTED;
+	return whole ? EXIT_CLI_OK : EXIT_CLI_DEGRADED;
 }
 
 static int run(const struct cli *cli, const struct send_plan *plan,
-	const struct reliable_options *options, struct reliable_tally *tally)
+	const struct reliable_options *options, struct source *source, struct reliable_tally *tally)
 {
 	bool tty = !cli->json && isatty(STDERR_FILENO) != 0;
 	char why[SEND_WHY_BYTES];
@@ -141,37 +222,34 @@ static int run(const struct cli *cli, const struct send_plan *plan,
 		cli_error("%s", why);
 		return err == -EINVAL || err == -ENOTSUP ? EXIT_CLI_USAGE : EXIT_CLI_DEGRADED;
 	}
+	if (source->follows)
+		follow_get_tally(source->input, &source->follow);
 	if (!cli->json)
-		print_text(tally);
-	else if (cli_print_account("millrace.send-reliable/1", data_of(plan, options, tally),
-			 warnings_of(tally)) != 0)
+		print_text(source, tally);
+	else if (cli_print_account("millrace.send-reliable/1", data_of(plan, source, tally),
+			 warnings_of(source, tally)) != 0)
 		return EXIT_CLI_DEGRADED;
-	if (tally->interrupted)
-		return EXIT_CLI_INTERRUPTED;
-	return unacknowledged(tally) > 0 || tally->refused > 0 || tally->error != 0
-		       ? EXIT_CLI_DEGRADED
-		       : EXIT_CLI_OK;
+	return exit_code(source, tally);
 }
 
 int send_reliable(const struct cli *cli, const struct send_plan *plan,
-	struct reliable_options *options, const char *from)
+	struct reliable_options *options, const struct send_from *from)
 {
 	struct reliable_tally *tally = malloc(sizeof(*tally));
-	int r = EXIT_CLI_DEGRADED;
+	char why[SEND_INPUT_WHY_BYTES] = "";
+	struct source source;
+	int r = EXIT_CLI_DEGRADED, err = tally != NULL ? 0 : -ENOMEM;
 
-	if (from != NULL) {
-		options->lines = open_lines(from);
-		if (options->lines < 0) {
-			free(tally);
-			return EXIT_CLI_USAGE;
-		}
+	if (err == 0)
+		err = open_source(&source, plan, from, why);
+	if (err == 0) {
+		options->input = source.input;
+		r = run(cli, plan, options, &source, tally);
+		source.input->close(source.input);
+	} else {
+		cli_error("%s", why[0] != '\0' ? why : strerror(-err));
+		r = err == -ENOMEM ? EXIT_CLI_DEGRADED : EXIT_CLI_USAGE;
 	}
-	if (tally != NULL)
-		r = run(cli, plan, options, tally);
-	else
-		cli_error("no memory");
-	if (options->lines >= 0)
-		close(options->lines);
 	free(tally);
 	return r;
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "cli/send/reliable.h"
 
-#include "cli/send/lines.h"
 #include "common/clock.h"
 
 #include <errno.h>
@@ -16,9 +15,8 @@
 
 #define MS_NS 1000000ull
 #define PROGRESS_NS (250 * MS_NS)
-#define STEP_MS 50           // how late an interrupt may be seen
-#define GRACE_MS 1000        // for acknowledgements that are on their way when it is interrupted
-#define IN_FLIGHT (1u << 20) // events whose hand-over is remembered: more than the library keeps
+#define STEP_MS 50    // how late an interrupt may be seen
+#define GRACE_MS 1000 // for acknowledgements that are on their way when it is interrupted
 #define REPORTS 512u
 
 _Static_assert(SEND_WHY_BYTES >= MILLRACE_TEXT, "room for the library's words");
@@ -26,18 +24,17 @@ _Static_assert(SEND_WHY_BYTES >= MILLRACE_TEXT, "room for the library's words");
 struct run {
 	const struct send_plan *plan;
 	const struct reliable_options *options;
+	struct send_input *input;
 	const volatile bool *stop;
 	reliable_progress *progress;
 	void *arg;
 	struct millrace *m;
 	uint64_t start, end; // ns; no event is given from 'end' on
-	uint64_t *given_at;  // ns, by seq modulo IN_FLIGHT
+	uint64_t *given_at;  // ns, by seq modulo SEND_IN_FLIGHT
 	atomic_uint_fast64_t given, reported;
 	atomic_bool gave_up, finish;
 	// The giver's.
 	uint64_t bytes, refused;
-	uint8_t *event;
-	struct line_reader lines;
 	int error;
 	char reason[MILLRACE_TEXT];
 	// The watcher's, until it has ended.
@@ -53,7 +50,7 @@ static void count_report(struct run *run, const struct millrace_report *report, 
 	case MILLRACE_DURABLE:
 		tally->acknowledged++;
 		run->last_ack = now;
-		hist_add(&tally->latency, now - run->given_at[report->seq % IN_FLIGHT]);
+		hist_add(&tally->latency, now - run->given_at[report->seq % SEND_IN_FLIGHT]);
 		break;
 	case MILLRACE_UNCERTAIN:
 		tally->uncertain++;
@@ -90,6 +87,12 @@ static void tell_progress(struct run *run, uint64_t now)
 	run->progress(tally, run->arg);
 }
 
+static void settle(struct run *run, bool last)
+{
+	if (run->input->settle != NULL)
+		run->input->settle(run->input, millrace_durable(run->m), last);
+}
+
 static void *watch(void *arg)
 {
 	struct run *run = arg;
@@ -101,6 +104,7 @@ static void *watch(void *arg)
 
 		poll(&p, 1, STEP_MS);
 		take_reports(run);
+		settle(run, false);
 		now = clock_monotonic_ns();
 		if (run->reported != before || run->reported == run->given)
 			news = now;
@@ -127,15 +131,17 @@ static bool give(struct run *run, const uint8_t *event, uint32_t len)
 	uint64_t seq = run->given;
 	int err;
 
-	while (seq - run->reported >= IN_FLIGHT && !is_over(run))
+	while (seq - run->reported >= SEND_IN_FLIGHT && !is_over(run))
 		nanosleep(&nap, NULL);
-	run->given_at[seq % IN_FLIGHT] = clock_monotonic_ns();
+	run->given_at[seq % SEND_IN_FLIGHT] = clock_monotonic_ns();
 	do
 		err = millrace_send_wait(run->m, event, len, STEP_MS, &seq);
 	while (err == -EAGAIN && !is_over(run) && clock_monotonic_ns() < run->end);
 	if (err == 0) {
 		run->given++;
 		run->bytes += len;
+		if (run->input->given != NULL)
+			run->input->given(run->input, seq);
 	} else if (err == -EMSGSIZE) {
 		run->refused++;
 	}
@@ -146,35 +152,27 @@ static bool give(struct run *run, const uint8_t *event, uint32_t len)
 static bool wait_for_turn(struct run *run, uint64_t i)
 {
 	const struct send_plan *plan = run->plan;
+	// It is the digits of generated events that end there.
+	uint64_t count = plan->count < SEND_COUNT_MAX ? plan->count : UINT64_MAX;
 	uint64_t last = i + plan->burst - 1;
 
-	if (i >= plan->count || is_over(run))
+	if (i >= count || is_over(run))
 		return false;
 	if (i % plan->burst != 0)
 		return true;
-	if (last >= plan->count)
-		last = plan->count - 1;
+	if (last >= count)
+		last = count - 1;
 	return send_wait_until(run->start + send_due_ns(plan, last), run->stop) < run->end;
 }
 
-static void give_generated(struct run *run)
+static void give_all(struct run *run)
 {
-	for (uint64_t i = 0; wait_for_turn(run, i); i++) {
-		uint32_t bytes, len = send_datagram_write(run->plan, i, run->event, &bytes);
-
-		if (!give(run, run->event, len))
-			return;
-	}
-}
-
-static void give_lines(struct run *run)
-{
-	const uint8_t *line;
+	const uint8_t *event;
 	uint32_t len;
 	uint64_t i = 0;
 
 	while (wait_for_turn(run, i)) {
-		int r = line_reader_next(&run->lines, &line, &len);
+		int r = run->input->next(run->input, &event, &len);
 
 		if (r == -EAGAIN && clock_monotonic_ns() < run->end)
 			continue;
@@ -184,7 +182,7 @@ static void give_lines(struct run *run)
 		}
 		if (r < 0 && r != -EAGAIN)
 			run->error = -r;
-		if (r <= 0 || !give(run, line, len))
+		if (r <= 0 || !give(run, event, len))
 			return;
 		i++;
 	}
@@ -219,26 +217,12 @@ static void fill_tally(struct run *run)
 	millrace_get_stats(run->m, &tally->stats, sizeof(tally->stats));
 }
 
-static int make_memory(struct run *run)
-{
-	int err = 0;
-
-	run->given_at = calloc(IN_FLIGHT, sizeof(*run->given_at));
-	if (run->options->lines >= 0)
-		err = line_reader_init(&run->lines, run->options->lines, MILLRACE_EVENT_MAX);
-	else
-		run->event = malloc(run->plan->size_max);
-	if (run->given_at == NULL || (run->options->lines < 0 && run->event == NULL))
-		err = -ENOMEM;
-	return err;
-}
-
 // A generator with a rate ends by its count: what is late is sent.
 static uint64_t end_of(const struct run *run)
 {
 	const struct send_plan *plan = run->plan;
 
-	if (plan->duration_ns == 0 || (plan->rate != 0 && run->options->lines < 0))
+	if (plan->duration_ns == 0 || (plan->rate != 0 && run->input->generated))
 		return UINT64_MAX;
 	return run->start + plan->duration_ns;
 }
@@ -254,13 +238,11 @@ static int give_and_watch(struct run *run)
 	err = -pthread_create(&watcher, NULL, watch, run);
 	if (err != 0)
 		return err;
-	if (run->options->lines >= 0)
-		give_lines(run);
-	else
-		give_generated(run);
+	give_all(run);
 	finish(run);
 	run->finish = true;
 	pthread_join(watcher, NULL);
+	settle(run, true);
 	fill_tally(run);
 	return 0;
 }
@@ -271,23 +253,23 @@ int reliable_run(const struct send_plan *plan, const struct reliable_options *op
 {
 	struct run run = {.plan = plan,
 		.options = options,
+		.input = options->input,
 		.stop = stop,
 		.progress = progress,
 		.arg = arg,
 		.tally = ret};
-	int err = make_memory(&run);
+	int err = -ENOMEM;
 
 	memset(ret, 0, sizeof(*ret));
 	why[0] = '\0';
-	if (err == 0)
+	run.given_at = calloc(SEND_IN_FLIGHT, sizeof(*run.given_at));
+	if (run.given_at != NULL)
 		err = send_target_open(&run.m, &options->to, MILLRACE_REPORTS, why);
 	if (err == 0)
 		err = give_and_watch(&run);
 	if (err != 0 && why[0] == '\0')
 		snprintf(why, SEND_WHY_BYTES, "%s", strerror(-err));
 	millrace_close(run.m, 0);
-	line_reader_free(&run.lines);
-	free(run.event);
 	free(run.given_at);
 	return err;
 }

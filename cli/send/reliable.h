@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// `millrace send --reliable`: events of the generator, or lines, to libmillrace, and the account of
-// what became of them. The caller's thread gives the events; another one takes the reports, so that
+// `millrace send --reliable`: events of some input to libmillrace, and the account of what became
+// of them. The caller's thread gives the events; another one takes the reports, so that
 // an event's latency ends when the library tells of it.
 
+#include "cli/send/input.h"
 #include "cli/send/key.h"
 #include "cli/send/send.h"
 #include "common/hist.h"
@@ -12,8 +13,8 @@
 
 struct reliable_options {
 	struct send_target to;
-	int lines;            // descriptor whose lines are the events; below 0: the generator's
-	uint64_t patience_ns; // gives up when nothing was acknowledged for so long
+	struct send_input *input; // borrowed
+	uint64_t patience_ns;     // gives up when nothing was acknowledged for so long
 };
 
 struct reliable_tally {
@@ -25,7 +26,7 @@ struct reliable_tally {
 	struct hist latency; // ns, from the hand-over to the acknowledgement
 	struct millrace_stats stats;
 	bool interrupted, gave_up;
-	int error;                  // errno of reading lines; 0: none
+	int error;                  // errno of the input, which has the words; 0: none
 	char reason[MILLRACE_TEXT]; // the library's, of what isn't acknowledged
 };
 
