@@ -26,6 +26,7 @@ enum option {
 	OPT_FROM,
 	OPT_FOLLOW,
 	OPT_POSITION,
+	OPT_PCAP,
 	OPT_DST_MAC,
 	OPT_NO_HUGE,
 	OPT_RATE,
@@ -61,6 +62,8 @@ static const struct cli_option options[] = {
 	[OPT_POSITION] = {"position", 0, "FILE",
 		"with --follow: keep there what is acknowledged, and go on there at the next start",
 		NULL},
+	[OPT_PCAP] = {"pcap", 0, "FILE",
+		"with --reliable: the UDP payloads of this capture are the events", NULL},
 	[OPT_DST_MAC] = {"dst-mac", 0, "MAC",
 		"with --port: the frames' destination (default broadcast)", NULL},
 	[OPT_NO_HUGE] = {"no-huge", 0, NULL, "with --port: do without hugepages", NULL},
@@ -160,7 +163,8 @@ static bool complain(const char *option, const char *value, const char *want)
 // Not the generator's events.
 static bool sends_input(const struct cli_args *args)
 {
-	return args->value[OPT_RELIABLE] != NULL && args->value[OPT_FROM] != NULL;
+	return args->value[OPT_RELIABLE] != NULL &&
+	       (args->value[OPT_FROM] != NULL || args->value[OPT_PCAP] != NULL);
 }
 
 static bool parse_plan(const struct cli_args *args, struct send_plan *plan)
@@ -215,7 +219,9 @@ static bool check_input(const struct cli_args *args)
 {
 	const char *const *v = args->value;
 
-	if (v[OPT_FOLLOW] != NULL && v[OPT_FROM] == NULL)
+	if (v[OPT_PCAP] != NULL && v[OPT_FROM] != NULL)
+		cli_error("--from and --pcap are two inputs: give one of them");
+	else if (v[OPT_FOLLOW] != NULL && v[OPT_FROM] == NULL)
 		cli_error("--follow wants --from FILE");
 	else if (v[OPT_FOLLOW] != NULL && strcmp(v[OPT_FROM], "-") == 0)
 		cli_error("--follow wants --from FILE: stdin is sent as it comes without it");
@@ -231,7 +237,7 @@ static bool check_way(const struct cli_args *args)
 {
 	static const enum option port_only[] = {OPT_TO, OPT_DST_MAC, OPT_NO_HUGE};
 	static const enum option reliable_only[] = {
-		OPT_KEY, OPT_CIPHER, OPT_WAIT, OPT_FOLLOW, OPT_POSITION};
+		OPT_KEY, OPT_CIPHER, OPT_WAIT, OPT_FOLLOW, OPT_POSITION, OPT_PCAP};
 	static const enum option datagrams[] = {OPT_FLOWS, OPT_LINES};
 	static const enum option generated[] = {OPT_SIZE, OPT_ID};
 	static const enum option from[] = {OPT_FROM};
@@ -377,8 +383,10 @@ static int reliable_command(
 	const struct cli *cli, const struct cli_args *args, const struct send_plan *plan)
 {
 	const char *const *v = args->value;
-	const struct send_from from = {
-		.lines = v[OPT_FROM], .follow = v[OPT_FOLLOW] != NULL, .position = v[OPT_POSITION]};
+	const struct send_from from = {.lines = v[OPT_FROM],
+		.follow = v[OPT_FOLLOW] != NULL,
+		.position = v[OPT_POSITION],
+		.pcap = v[OPT_PCAP]};
 	struct reliable_options reliable;
 	int r = EXIT_CLI_USAGE;
 
@@ -444,8 +452,8 @@ const struct cli_command cmd_send = {
 		"With --reliable HOST:PORT to a listener that takes the reliable protocol: every "
 		"event is kept until the receiver has it on disk, and sent again where needed, "
 		"also to the next receiver of the list when one was silent for 10 s. The events "
-		"are the generator's, or with --from the lines of a file, as fast as they come "
-		"unless --rate says otherwise.\n"
+		"are the generator's, or with --from the lines of a file, or with --pcap the UDP "
+		"payloads of a capture, as fast as they come unless --rate says otherwise.\n"
 		"With --follow as tail -F has them: from the first line of the file on, until it "
 		"is interrupted or --duration is over. A file that is renamed is read to its end, "
 		"and until nothing was added for a second, before the one that took its place; of "
@@ -454,7 +462,13 @@ const struct cli_command cmd_send = {
 		"away. Rotated files are found by their names, as FILE.1 or FILE-20260102, and "
 		"while they are not packed. With --position, a start goes on behind the last line "
 		"that was acknowledged, also after a kill -9: at least once, for lines that were "
-		"sent and not acknowledged are sent again, under another source.\n"
+		"sent and not acknowledged are sent again, under another source. An interrupt is "
+		"its ordinary end (exit code 0 when all is acknowledged); where a receiver may be "
+		"away for long, give a longer --wait.\n"
+		"Of a capture, pcap or pcapng, what is no whole UDP datagram is counted by a name "
+		"and skipped: not_ip, not_udp, fragment, cut (by its snaplen), malformed. It may "
+		"be of Ethernet with VLAN tags, raw IP or Linux cooked; checksums are not looked "
+		"at.\n"
 		"A payload is the id in 8 hex digits, the sequence number in 10 decimal digits, "
 		"and "
 		"printable filler. Exit code 0: all was accepted, with --reliable acknowledged; "

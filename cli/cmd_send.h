@@ -11,6 +11,7 @@ struct send_from {
 	const char *lines; // of this file, "-" for stdin
 	bool follow;
 	const char *position;
+	const char *pcap;
 };
 
 // Sends by the library and prints the account. Returns enum cli_exit.

@@ -2,6 +2,7 @@
 // millrace send --reliable: progress, and the account at the end.
 
 #include "cli/cmd_send.h"
+#include "cli/send/capture.h"
 #include "cli/send/follow.h"
 #include "common/json.h"
 
@@ -40,8 +41,9 @@ static uint64_t unacknowledged(const struct reliable_tally *tally)
 // What is sent, and what there is to say of that.
 struct source {
 	struct send_input *input;
-	bool follows;
+	bool follows, captured;
 	struct follow_tally follow;
+	struct capture_tally capture;
 };
 
 static const char *input_error(const struct source *source, const struct reliable_tally *tally)
@@ -99,6 +101,29 @@ static json_t *follow_of(const struct source *source)
 		(json_int_t)f->truncations, "unfinished_bytes", (json_int_t)f->unfinished_bytes);
 }
 
+// Of enum payload_skip; the first of them is none.
+static const struct {
+	const char *name, *text;
+} skips[PAYLOAD_SKIP_COUNT] = {
+#define X(symbol, name, text) [PAYLOAD_##symbol] = {#name, text},
+	PAYLOAD_SKIPS(X)
+#undef X
+};
+
+static json_t *capture_of(const struct source *source)
+{
+	json_t *skipped;
+
+	if (!source->captured)
+		return json_null();
+	skipped = json_object();
+	for (int i = 1; i < PAYLOAD_SKIP_COUNT; i++)
+		json_object_set_new(skipped, skips[i].name,
+			json_integer((json_int_t)source->capture.skipped[i]));
+	return json_pack(
+		"{s:I, s:o}", "packets", (json_int_t)source->capture.packets, "skipped", skipped);
+}
+
 static json_t *data_of(const struct send_plan *plan, const struct source *source,
 	const struct reliable_tally *tally)
 {
@@ -108,7 +133,7 @@ static json_t *data_of(const struct send_plan *plan, const struct source *source
 
 	snprintf(id, sizeof(id), "%08x", plan->id);
 	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-			 " s:I, s:f, s:o, s:o, s:o, s:o, s:o}",
+			 " s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o}",
 		"source", json_id(tally->source), "id",
 		source->input->generated ? json_string(id) : json_null(), "sent",
 		(json_int_t)events, "bytes", (json_int_t)tally->bytes, "refused",
@@ -122,7 +147,8 @@ static json_t *data_of(const struct send_plan *plan, const struct source *source
 		stats->answers > 0 ? json_integer((json_int_t)stats->rtt_ns) : json_null(),
 		"ack_latency_ns", latency_of(tally), "first_seq",
 		events > 0 ? json_id(0) : json_null(), "last_seq",
-		events > 0 ? json_id(events - 1) : json_null(), "follow", follow_of(source));
+		events > 0 ? json_id(events - 1) : json_null(), "follow", follow_of(source),
+		"capture", capture_of(source));
 }
 
 static void print_follow(const struct follow_tally *f)
@@ -132,6 +158,15 @@ static void print_follow(const struct follow_tally *f)
 	if (f->unfinished_bytes > 0)
 		fprintf(stderr, "not sent: a last line without a newline, %" PRIu64 " bytes\n",
 			f->unfinished_bytes);
+}
+
+static void print_capture(const struct capture_tally *capture)
+{
+	fprintf(stderr, "%" PRIu64 " packets in the capture\n", capture->packets);
+	for (int i = 1; i < PAYLOAD_SKIP_COUNT; i++)
+		if (capture->skipped[i] > 0)
+			fprintf(stderr, "skipped: %" PRIu64 " %s (%s)\n", capture->skipped[i],
+				skips[i].name, skips[i].text);
 }
 
 static void print_text(const struct source *source, const struct reliable_tally *tally)
@@ -159,6 +194,8 @@ static void print_text(const struct source *source, const struct reliable_tally 
 		fprintf(stderr, "refused: %" PRIu64 " events too large\n", tally->refused);
 	if (source->follows)
 		print_follow(&source->follow);
+	if (source->captured)
+		print_capture(&source->capture);
 	if (tally->error != 0)
 		fprintf(stderr, "reading the events: %s\n", input_error(source, tally));
 }
@@ -189,7 +226,9 @@ static int open_source(struct source *source, const struct send_plan *plan,
 		.quiet_ns = FOLLOW_QUIET_NS,
 		.tell = tell};
 
-	*source = (struct source){.follows = from->follow};
+	*source = (struct source){.follows = from->follow, .captured = from->pcap != NULL};
+	if (from->pcap != NULL)
+		return capture_open(&source->input, from->pcap, why);
 	if (from->follow)
 		return follow_open(&source->input, &follow, why);
 	if (from->lines != NULL)
@@ -224,6 +263,8 @@ static int run(const struct cli *cli, const struct send_plan *plan,
 	}
 	if (source->follows)
 		follow_get_tally(source->input, &source->follow);
+	if (source->captured)
+		capture_get_tally(source->input, &source->capture);
 	if (!cli->json)
 		print_text(source, tally);
 	else if (cli_print_account("millrace.send-reliable/1", data_of(plan, source, tally),

@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 build_packages=(
 	meson ninja-build pkg-config gcc libc6-dev
 	libdpdk-dev liburing-dev liblz4-dev libisal-dev libyaml-dev libjansson-dev libmicrohttpd-dev
-	libcurl4-openssl-dev libnl-route-3-dev libsodium-dev libsystemd-dev
+	libcurl4-openssl-dev libnl-route-3-dev libpcap-dev libsodium-dev libsystemd-dev
 )
 
 # To see it run: network namespaces and ordinary senders (bsdutils: logger).

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # builds: test asan
 # timeout: 300
-"""millrace send --reliable --follow and millraced: the lines of a file that others write to, rename,
-truncate and make anew are in the log, once; with --position also through a kill of the sender."""
+"""millrace send --reliable --follow and millraced: the lines of a file that others write to,
+rename, truncate and make anew are in the log, once; with --position also through a kill of the
+sender, at least once."""
 
 import collections
 import json
@@ -67,7 +68,7 @@ def receiver_of(r, net):
 
 
 def logged(receiver):
-    return [payload for payload in logread.read_events(receiver.data)]
+    return logread.read_events(receiver.data)
 
 
 def wait_rows(receiver, events, sources=1):
@@ -168,24 +169,25 @@ def a_killed_sender_goes_on(r):
             lines.open()
     process = start_following(r, net, lines.path, "--position", position)
     lines.write(1000)
-    wait_until(lambda: lines.written[-1] in set(logged(receiver)), "the last line was in the log", 60)
+    wait_until(lambda: lines.written[-1] in set(logged(receiver)), "the last line was there", 60)
     envelope, err = stop(process)
     expect_equal(err, "", "words of the last sender")
     before = logged(receiver)
     missing = set(lines.written) - set(before)
-    expect(not missing, f"{len(missing)} lines of {len(lines.written)} are missing, {sorted(missing)[:3]}")
+    expect(not missing, f"{len(missing)} of {len(lines.written)} lines are missing, as "
+                        f"{sorted(missing)[:3]}")
     expect_equal(set(before) - set(lines.written), set(), "what nobody wrote")
     again = sum(count - 1 for count in collections.Counter(before).values())
     print(f"     {len(lines.written)} lines, {again} of them again after {kills} kills")
     # A clean stop and a start: nothing is sent again.
     process = start_following(r, net, lines.path, "--position", position)
     lines.write(1000)
-    wait_until(lambda: len(logged(receiver)) >= len(before) + 1000, "the new lines were in the log", 30)
+    wait_until(lambda: len(logged(receiver)) >= len(before) + 1000, "the new lines were there", 30)
     envelope, err = stop(process)
     expect_equal((envelope["data"]["acknowledged"], err), (1000, ""), "acknowledged, and words")
     receiver.at_rest()
     receiver.stop()
-    expect_equal(sorted(logged(receiver)), sorted(before + lines.written[-1000:]), "events in the log")
+    expect_equal(sorted(logged(receiver)), sorted(before + lines.written[-1000:]), "events logged")
 
 
 def a_clean_stop_and_start_sends_each_line_once(r):
@@ -225,6 +227,8 @@ def what_does_not_go_together_is_refused(r):
         ("--follow",): "--follow wants --from FILE",
         ("--follow", "--from", "-"): "--follow wants --from FILE",
         ("--position", other, "--from", path): "--position is only for --follow",
+        ("--pcap", path, "--from", path): "--from and --pcap are two inputs",
+        ("--pcap", path, "--follow"): "--follow wants --from FILE",
         ("--follow", "--from", path, "--size", 18): "--size is only for generated events",
         ("--follow", "--from", r.home): "is no regular file",
         ("--follow", "--from", path, "--position", other): "is no position of millrace send",
@@ -235,7 +239,7 @@ def what_does_not_go_together_is_refused(r):
         done = rig.sh(MILLRACE, "send", "--reliable", "127.0.0.1:9", *words, check=False)
         expect_equal(done.returncode, 2, f"exit code with {words} ({done.stderr})")
         expect(text in done.stderr, f"with {words}: {done.stderr}")
-    for words in (("--follow",), ("--position", other)):
+    for words in (("--follow",), ("--position", other), ("--pcap", path)):
         done = rig.sh(MILLRACE, "send", "127.0.0.1:9", *words, check=False)
         expect("is only for --reliable" in done.stderr, f"with {words}: {done.stderr}")
 
