@@ -34,19 +34,13 @@ static int open_regular(int dir_fd, const char *name)
 	return -EINVAL;
 }
 
-static int open_dir(const char *dir)
-{
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
 int rotated_open(const char *dir, const char *name)
 {
-	int dir_fd = open_dir(dir), fd;
+	// A directory that can't be listed can be passed through.
+	int dir_fd = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC), fd;
 
 	if (dir_fd < 0)
-		return dir_fd;
+		return -errno;
 	fd = open_regular(dir_fd, name);
 	close(dir_fd);
 	return fd;

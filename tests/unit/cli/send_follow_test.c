@@ -2,6 +2,8 @@
 // A file that grows, is rotated and truncated under `millrace send --follow`, and the position.
 
 #include "cli/send/follow.h"
+#include "cli/send/wakeup.h"
+#include "common/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,16 +15,15 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
-#define QUIET_NS 150000000ull
 #define LOOKS 40 // of 100 ms, for a line that must come
 
 static char dir[64];
 static char told[4096];
+static uint64_t quiet_ns;
 
 // A follower, and who uses it as reliable.c does.
 struct user {
@@ -51,7 +52,7 @@ static int begin(struct user *u, const char *position)
 	static char path[256], position_path[256];
 	const struct follow_options options = {.path = path,
 		.position = position != NULL ? position_path : NULL,
-		.quiet_ns = QUIET_NS,
+		.quiet_ns = quiet_ns,
 		.tell = tell};
 
 	snprintf(path, sizeof(path), "%s/log", dir);
@@ -137,6 +138,7 @@ static struct follow_tally tally_of(const struct user *u)
 static int make_dir(void **state)
 {
 	(void)state;
+	quiet_ns = 150000000;
 	snprintf(dir, sizeof(dir), "/tmp/millrace-follow-XXXXXX");
 	return mkdtemp(dir) != NULL ? 0 : -1;
 }
@@ -169,29 +171,36 @@ static void lines_come_when_they_are_whole(void **state)
 	finish(&u);
 }
 
-static void a_new_line_wakes_it(void **state)
+static uint64_t wait_after(struct wakeup *w, const char *name)
 {
-	const uint8_t *line;
-	struct user u;
-	uint32_t len;
-	pid_t child;
-	int r;
+	uint64_t begin = clock_monotonic_ns();
+
+	for (int i = 0; i < 10; i++) {
+		append(name, "x\n");
+		wakeup_wait(w);
+		if (strcmp(name, "log") != 0)
+			assert_int_equal(unlink(path_of(name)), 0);
+	}
+	return clock_monotonic_ns() - begin;
+}
+
+// Each wait without news takes 100 ms.
+static void what_is_added_wakes_it(void **state)
+{
+	struct wakeup w, none = {.fd = -1, .file = -1};
+	int fd;
 
 	(void)state;
 	put("log", 0, "");
-	assert_int_equal(begin(&u, NULL), 0);
-	child = fork();
-	if (child == 0) {
-		usleep(20000);
-		append("log", "late\n");
-		_exit(0);
-	}
-	// It sleeps for 100 ms at a time: the line comes in the time of the first look.
-	r = u.in->next(u.in, &line, &len);
-	if (r == -EAGAIN)
-		r = u.in->next(u.in, &line, &len);
-	assert_int_equal(r, 1);
-	finish(&u);
+	fd = open(path_of("log"), O_RDONLY);
+	wakeup_init(&w);
+	wakeup_watch(&w, dir, fd);
+	assert_true(wait_after(&w, "log") < 900000000);
+	assert_true(wait_after(&w, "another") < 900000000);
+	wakeup_watch(&none, dir, fd);
+	assert_true(wait_after(&none, "log") >= 990000000);
+	wakeup_close(&w);
+	close(fd);
 }
 
 static void it_waits_for_the_file_and_says_so_once(void **state)
@@ -215,6 +224,7 @@ static void a_renamed_file_is_read_to_its_end_first(void **state)
 	struct user u;
 
 	(void)state;
+	quiet_ns = 2000000000;
 	put("log", 0, "one\n");
 	assert_int_equal(begin(&u, NULL), 0);
 	expect_line(&u, "one");
@@ -224,6 +234,7 @@ static void a_renamed_file_is_read_to_its_end_first(void **state)
 	append("log.1", "three\n");
 	expect_line(&u, "two");
 	expect_line(&u, "three");
+	expect_none(&u);
 	append("log.1", "the last");
 	expect_line(&u, "the last");
 	expect_line(&u, "new");
@@ -471,7 +482,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make_dir, remove_dir)
 	const struct CMUnitTest tests[] = {
 		TEST(lines_come_when_they_are_whole),
-		TEST(a_new_line_wakes_it),
+		TEST(what_is_added_wakes_it),
 		TEST(it_waits_for_the_file_and_says_so_once),
 		TEST(a_renamed_file_is_read_to_its_end_first),
 		TEST(files_of_several_rotations_are_read_in_turn),
