@@ -140,7 +140,7 @@ def a_file_may_come_later(r):
 
 
 def a_killed_sender_goes_on(r):
-    """kill -9 again and again, while lines come and the file is rotated."""
+    """kill -9 again and again, while lines come, the file is rotated and the receiver fails."""
     net = r.net()
     receiver = receiver_of(r, net)
     lines = Lines(r.home / "app.log")
@@ -151,8 +151,15 @@ def a_killed_sender_goes_on(r):
         for _ in range(15):
             lines.write(1000)
             time.sleep(0.1)
+        if i == 2:
+            # What is in flight now is in no log, however long the position was kept.
+            receiver.kill()
+            lines.write(3000)
+            time.sleep(2)
         process.kill()
         process.communicate()
+        if i == 2:
+            receiver.start()
         if i == 1:
             lines.rename(".1")
             lines.open()
