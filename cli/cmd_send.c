@@ -20,6 +20,8 @@ enum option {
 	OPT_RELIABLE,
 	OPT_KEY,
 	OPT_CIPHER,
+	OPT_SPOOL,
+	OPT_SPOOL_SIZE,
 	OPT_WAIT,
 	OPT_PORT,
 	OPT_TO,
@@ -47,6 +49,10 @@ static const struct cli_option options[] = {
 	[OPT_KEY] = {"key", 0, "ID:FILE",
 		"with --reliable: pre-shared key, 32 bytes or 64 hex digits in a file", NULL},
 	[OPT_CIPHER] = {"cipher", 0, "NAME", "of --key (default xchacha20-poly1305)", SEND_CIPHERS},
+	[OPT_SPOOL] = {"spool", 0, "DIR",
+		"with --reliable: keep what is not acknowledged there, also for the next run",
+		NULL},
+	[OPT_SPOOL_SIZE] = {"spool-size", 0, "SIZE", "of --spool at most (default 1GiB)", NULL},
 	[OPT_WAIT] = {"wait", 0, "TIME",
 		"with --reliable: give up when nothing is acknowledged for so long (default 60s)",
 		NULL},
@@ -236,8 +242,8 @@ static bool check_input(const struct cli_args *args)
 static bool check_way(const struct cli_args *args)
 {
 	static const enum option port_only[] = {OPT_TO, OPT_DST_MAC, OPT_NO_HUGE};
-	static const enum option reliable_only[] = {
-		OPT_KEY, OPT_CIPHER, OPT_WAIT, OPT_FOLLOW, OPT_POSITION, OPT_PCAP};
+	static const enum option reliable_only[] = {OPT_KEY, OPT_CIPHER, OPT_SPOOL, OPT_SPOOL_SIZE,
+		OPT_WAIT, OPT_FOLLOW, OPT_POSITION, OPT_PCAP};
 	static const enum option datagrams[] = {OPT_FLOWS, OPT_LINES};
 	static const enum option generated[] = {OPT_SIZE, OPT_ID};
 	static const enum option from[] = {OPT_FROM};
@@ -373,6 +379,10 @@ static bool parse_reliable(const struct cli_args *args, struct reliable_options 
 		cli_error("--key: %s", why);
 		return false;
 	}
+	if (send_spool_read(&ret->to, v[OPT_SPOOL], v[OPT_SPOOL_SIZE], why) != 0) {
+		cli_error("%s", why);
+		return false;
+	}
 	if (v[OPT_WAIT] != NULL &&
 		(!units_parse_duration(v[OPT_WAIT], &ret->patience_ns) || ret->patience_ns == 0))
 		return complain("wait", v[OPT_WAIT], "a time as 60s");
@@ -453,7 +463,9 @@ const struct cli_command cmd_send = {
 		"event is kept until the receiver has it on disk, and sent again where needed, "
 		"also to the next receiver of the list when one was silent for 10 s. The events "
 		"are the generator's, or with --from the lines of a file, or with --pcap the UDP "
-		"payloads of a capture, as fast as they come unless --rate says otherwise.\n"
+		"payloads of a capture, as fast as they come unless --rate says otherwise. With "
+		"--spool each is synced in that directory before it is sent, and the next run with "
+		"it first sends what this one could not, under the same source.\n"
 		"With --follow as tail -F has them: from the first line of the file on, until it "
 		"is interrupted or --duration is over. A file that is renamed is read to its end, "
 		"and until nothing was added for a second, before the one that took its place; of "

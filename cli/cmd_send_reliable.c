@@ -35,7 +35,7 @@ static void print_progress(const struct reliable_tally *tally, void *arg)
 
 static uint64_t unacknowledged(const struct reliable_tally *tally)
 {
-	return tally->uncertain + tally->failed;
+	return tally->uncertain + tally->failed + tally->spooled;
 }
 
 // What is sent, and what there is to say of that.
@@ -70,6 +70,8 @@ static json_t *warnings_of(const struct source *source, const struct reliable_ta
 		json_array_append_new(list,
 			json_warning("not_acknowledged",
 				tally->reason[0] != '\0' ? tally->reason : "interrupted", NULL));
+	if (tally->failure != 0)
+		json_array_append_new(list, json_warning("spool", strerror(tally->failure), NULL));
 	if (tally->refused > 0)
 		json_array_append_new(list,
 			json_warning("too_large", "the receiver takes no events so large", NULL));
@@ -133,7 +135,7 @@ static json_t *data_of(const struct send_plan *plan, const struct source *source
 
 	snprintf(id, sizeof(id), "%08x", plan->id);
 	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-			 " s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o}",
+			 " s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}",
 		"source", json_id(tally->source), "id",
 		source->input->generated ? json_string(id) : json_null(), "sent",
 		(json_int_t)events, "bytes", (json_int_t)tally->bytes, "refused",
@@ -146,9 +148,10 @@ static json_t *data_of(const struct send_plan *plan, const struct source *source
 		"events_per_second", rate_of(tally->acknowledged, tally->elapsed_ns), "rtt_ns",
 		stats->answers > 0 ? json_integer((json_int_t)stats->rtt_ns) : json_null(),
 		"ack_latency_ns", latency_of(tally), "first_seq",
-		events > 0 ? json_id(0) : json_null(), "last_seq",
-		events > 0 ? json_id(events - 1) : json_null(), "follow", follow_of(source),
-		"capture", capture_of(source));
+		events > 0 ? json_id(tally->first_seq) : json_null(), "last_seq",
+		events > 0 ? json_id(tally->first_seq + events - 1) : json_null(), "follow",
+		follow_of(source), "capture", capture_of(source), "found", (json_int_t)tally->found,
+		"spooled", (json_int_t)tally->spooled);
 }
 
 static void print_follow(const struct follow_tally *f)
@@ -184,12 +187,14 @@ static void print_text(const struct source *source, const struct reliable_tally 
 			"trip %.3f ms\n",
 			(double)hist_quantile(h, 0.5) / 1e6, (double)hist_quantile(h, 0.99) / 1e6,
 			(double)h->max / 1e6, (double)tally->stats.rtt_ns / 1e6);
+	if (tally->found > 0)
+		fprintf(stderr, "found in the spool: %" PRIu64 "\n", tally->found);
 	if (unacknowledged(tally) > 0)
 		fprintf(stderr,
 			"not acknowledged: %" PRIu64 " may have arrived, %" PRIu64
-			" never left%s%s\n",
-			tally->uncertain, tally->failed, tally->reason[0] != '\0' ? ": " : "",
-			tally->reason);
+			" never left, %" PRIu64 " wait in the spool%s%s\n",
+			tally->uncertain, tally->failed, tally->spooled,
+			tally->reason[0] != '\0' ? ": " : "", tally->reason);
 	if (tally->refused > 0)
 		fprintf(stderr, "refused: %" PRIu64 " events too large\n", tally->refused);
 	if (source->follows)
@@ -239,7 +244,7 @@ static int open_source(struct source *source, const struct send_plan *plan,
 static int exit_code(const struct source *source, const struct reliable_tally *tally)
 {
 	bool whole = unacknowledged(tally) == 0 && tally->refused == 0 && tally->error == 0 &&
-		     source->follow.position_error == 0;
+		     tally->failure == 0 && source->follow.position_error == 0;
 
 	// What follows a file has no other end.
 	if (tally->interrupted && !source->follows)

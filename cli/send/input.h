@@ -18,8 +18,8 @@ struct send_input {
 	int (*next)(struct send_input *in, const uint8_t **event, uint32_t *len);
 	// The event that next() returned last was taken as 'seq'. NULL: not wanted.
 	void (*given)(struct send_input *in, uint64_t seq);
-	// All seqs below 'durable' are durable. By the other thread, several times a second; the
-	// last time when nobody gives any more. NULL: not wanted.
+	// All seqs below 'durable' are durable, or in the spool. By the other thread, several times
+	// a second; the last time when nobody gives any more. NULL: not wanted.
 	void (*settle)(struct send_input *in, uint64_t durable, bool last);
 	void (*close)(struct send_input *in);
 	bool generated;                 // by the plan, whose count ends it

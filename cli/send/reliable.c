@@ -29,13 +29,16 @@ struct run {
 	reliable_progress *progress;
 	void *arg;
 	struct millrace *m;
-	uint64_t start, end; // ns; no event is given from 'end' on
-	uint64_t *given_at;  // ns, by seq modulo SEND_IN_FLIGHT
-	atomic_uint_fast64_t given, reported;
+	uint64_t start, end;                  // ns; no event is given from 'end' on
+	uint64_t *given_at;                   // ns, by seq modulo SEND_IN_FLIGHT
+	uint64_t base;                        // seq of the first event that is given
+	uint64_t found;                       // before it, in the spool
+	atomic_uint_fast64_t given, reported; // the latter also of what was found
 	atomic_bool gave_up, finish;
 	// The giver's.
 	uint64_t bytes, refused;
 	int error;
+	int failed; // errno of the spool's
 	char reason[MILLRACE_TEXT];
 	// The watcher's, until it has ended.
 	struct reliable_tally *tally;
@@ -50,7 +53,12 @@ static void count_report(struct run *run, const struct millrace_report *report, 
 	case MILLRACE_DURABLE:
 		tally->acknowledged++;
 		run->last_ack = now;
-		hist_add(&tally->latency, now - run->given_at[report->seq % SEND_IN_FLIGHT]);
+		if (report->seq >= run->base)
+			hist_add(
+				&tally->latency, now - run->given_at[report->seq % SEND_IN_FLIGHT]);
+		break;
+	case MILLRACE_SPOOLED:
+		tally->spooled++;
 		break;
 	case MILLRACE_UNCERTAIN:
 		tally->uncertain++;
@@ -89,8 +97,12 @@ static void tell_progress(struct run *run, uint64_t now)
 
 static void settle(struct run *run, bool last)
 {
-	if (run->input->settle != NULL)
-		run->input->settle(run->input, millrace_durable(run->m), last);
+	uint64_t safe;
+
+	if (run->input->settle == NULL)
+		return;
+	safe = run->options->to.spool != NULL ? millrace_spooled(run->m) : millrace_durable(run->m);
+	run->input->settle(run->input, safe > run->base ? safe - run->base : 0, last);
 }
 
 static void *watch(void *arg)
@@ -106,7 +118,7 @@ static void *watch(void *arg)
 		take_reports(run);
 		settle(run, false);
 		now = clock_monotonic_ns();
-		if (run->reported != before || run->reported == run->given)
+		if (run->reported != before || run->reported == run->found + run->given)
 			news = now;
 		if (now - news >= run->options->patience_ns)
 			run->gave_up = true;
@@ -128,10 +140,10 @@ static bool is_over(const struct run *run)
 static bool give(struct run *run, const uint8_t *event, uint32_t len)
 {
 	const struct timespec nap = {.tv_nsec = (long)MS_NS};
-	uint64_t seq = run->given;
+	uint64_t seq = run->base + run->given;
 	int err;
 
-	while (seq - run->reported >= SEND_IN_FLIGHT && !is_over(run))
+	while (run->found + run->given - run->reported >= SEND_IN_FLIGHT && !is_over(run))
 		nanosleep(&nap, NULL);
 	run->given_at[seq % SEND_IN_FLIGHT] = clock_monotonic_ns();
 	do
@@ -141,9 +153,11 @@ static bool give(struct run *run, const uint8_t *event, uint32_t len)
 		run->given++;
 		run->bytes += len;
 		if (run->input->given != NULL)
-			run->input->given(run->input, seq);
+			run->input->given(run->input, seq - run->base);
 	} else if (err == -EMSGSIZE) {
 		run->refused++;
+	} else if (err != -EAGAIN) {
+		run->failed = -err;
 	}
 	return (err == 0 || err == -EMSGSIZE) && !is_over(run);
 }
@@ -204,6 +218,9 @@ static void fill_tally(struct run *run)
 	struct reliable_tally *tally = run->tally;
 
 	tally->source = millrace_source(run->m);
+	tally->first_seq = run->base;
+	tally->found = run->found;
+	tally->failure = run->failed;
 	tally->events = run->given;
 	tally->bytes = run->bytes;
 	tally->refused = run->refused;
@@ -212,7 +229,7 @@ static void fill_tally(struct run *run)
 	tally->gave_up = run->gave_up;
 	tally->error = run->error;
 	memcpy(tally->reason, run->reason, sizeof(tally->reason));
-	if (tally->acknowledged == tally->events)
+	if (tally->acknowledged == tally->found + tally->events && run->failed == 0)
 		tally->reason[0] = '\0';
 	millrace_get_stats(run->m, &tally->stats, sizeof(tally->stats));
 }
@@ -232,6 +249,9 @@ static int give_and_watch(struct run *run)
 	pthread_t watcher;
 	int err;
 
+	millrace_get_stats(run->m, &run->tally->stats, sizeof(run->tally->stats));
+	run->found = run->tally->stats.events;
+	run->base = run->options->to.spool != NULL ? millrace_spooled(run->m) : 0;
 	run->start = run->last_ack = clock_monotonic_ns();
 	run->end = end_of(run);
 	prctl(PR_SET_TIMERSLACK, 1ul);

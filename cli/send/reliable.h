@@ -19,11 +19,15 @@ struct reliable_options {
 
 struct reliable_tally {
 	uint64_t source;
-	uint64_t events, bytes; // taken by the library
-	uint64_t refused;       // too large
-	uint64_t acknowledged, uncertain, failed;
-	uint64_t elapsed_ns; // from the start to the last acknowledgement
-	struct hist latency; // ns, from the hand-over to the acknowledgement
+	uint64_t first_seq;                       // of the events that were given
+	uint64_t found;                           // that an earlier run left in the spool
+	uint64_t events, bytes;                   // taken by the library
+	uint64_t refused;                         // too large
+	uint64_t acknowledged, uncertain, failed; // of these and what was found
+	uint64_t spooled;                         // left for the next run
+	int failure;                              // errno of the spool's; 0: none
+	uint64_t elapsed_ns;                      // from the start to the last acknowledgement
+	struct hist latency;                      // ns, from the hand-over to the acknowledgement
 	struct millrace_stats stats;
 	bool interrupted, gave_up;
 	int error;                  // errno of the input, which has the words; 0: none

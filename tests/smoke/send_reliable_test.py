@@ -172,7 +172,34 @@ def keys_that_can_not_be_read_end_the_start(r):
     expect(f"{keys}, line 1: the cipher must be" in receiver.log(), receiver.log())
 
 
+def the_next_run_sends_what_is_in_the_spool(r):
+    """First without a receiver, then killed at work; each event is once in the log."""
+    net = r.net()
+    spool = r.home / "spool"
+    words = "--spool", spool, "--size", "100", "--rate", "max"
+    first = send(net, *words, "--count", "20000", "--wait", "300ms", code=1)
+    expect_equal((first["found"], first["spooled"], first["acknowledged"]), (0, 20000, 0),
+                 "found, left in the spool, acknowledged")
+    receiver = receiver_of(r, net).start()
+    killed = r.popen(net.command("tx", MILLRACE, "send", "--reliable", f"{RECEIVER4}:{PORT}",
+                                 "--spool", spool, "--size", "100", "--rate", "50k", "--id",
+                                 "0badcafe"), stderr=subprocess.DEVNULL)
+    wait_until(lambda: receiver.durable() > 30000, "events of both are durable", 30)
+    killed.kill()
+    killed.wait()
+    last = send(net, *words, "--count", "1000")
+    expect_equal((last["source"], last["spooled"]), (first["source"], 0), "source, left in the spool")
+    expect_equal(last["acknowledged"], last["found"] + 1000, "acknowledged")
+    receiver.at_rest()
+    receiver.stop()
+    expect_equal(check_numbers(receiver.data, first), set(range(20000)), "of the first run")
+    expect_equal(check_numbers(receiver.data, last), set(range(1000)), "of the last run")
+    numbers = check_numbers(receiver.data, {"id": "0badcafe"})
+    expect_equal(numbers, set(range(len(numbers))), "of the one that was killed: without a gap")
+
+
 rig.run(everything_is_acknowledged_once, lines_of_files_and_of_a_pipe_are_events,
         a_receiver_is_killed_again_and_again, a_killed_senders_acknowledged_events_are_there,
         the_next_receiver_takes_over, who_has_the_key_is_heard,
-        keys_that_can_not_be_read_end_the_start)
+        keys_that_can_not_be_read_end_the_start,
+        the_next_run_sends_what_is_in_the_spool)
