@@ -21,6 +21,7 @@ usage() {
 	  nic               millraced and the kernel side by side on an emulated NIC
 	  flood             the loss-free rate without and with a million ARP, ND, fragments, strangers/s
 	  reliable-600      600-byte events acknowledged over AF_XDP, beside plain UDP without loss
+	  impaired          the same by a path that loses, reorders and doubles: what arrives, how soon
 	  sources           a million senders at one partition: memory, openings, events
 	  growth            partitions, size of the log, number of batches
 	  peers             the same events into millraced, rsyslog and a receiver by hand
@@ -44,8 +45,8 @@ build_release() {
 	if [ ! -f "$build/build.ninja" ]; then
 		meson setup --buildtype=release "$build" >/dev/null
 	fi
-	ninja -C "$build" all bench/make_log bench/millraced_null bench/millraced_pool bench/rxonly \
-		bench/sources bench/udp_writer >"$build/bench.log" || {
+	ninja -C "$build" all bench/impair bench/make_log bench/millraced_null bench/millraced_pool \
+		bench/rxonly bench/sources bench/udp_writer >"$build/bench.log" || {
 		tail -n 30 "$build/bench.log" >&2
 		exit 1
 	}
