@@ -355,7 +355,7 @@ int main(int argc, char **argv)
 {
 	const struct sigaction action = {.sa_handler = on_signal};
 	struct options options = {.seed = 1};
-	struct way ways[2];
+	static struct way ways[2];
 	int r;
 
 	if (!parse(&options, argc, argv)) {

@@ -20,7 +20,7 @@ usage() {
 	  trickle           100 events/s, and none
 	  nic               millraced and the kernel side by side on an emulated NIC
 	  flood             the loss-free rate without and with a million ARP, ND, fragments, strangers/s
-	  reliable-600      600-byte events acknowledged over AF_XDP, beside plain UDP without loss
+	  reliable-600      600-byte events acknowledged, by AF_XDP and memif, beside plain UDP without loss
 	  impaired          the same by a path that loses, reorders and doubles: what arrives, how soon
 	  sources           a million senders at one partition: memory, openings, events
 	  growth            partitions, size of the log, number of batches
@@ -46,7 +46,7 @@ build_release() {
 		meson setup --buildtype=release "$build" >/dev/null
 	fi
 	ninja -C "$build" all bench/impair bench/make_log bench/millraced_null bench/millraced_pool \
-		bench/rxonly bench/sources bench/udp_writer >"$build/bench.log" || {
+		bench/rxonly bench/sources bench/udp_writer bench/reliable_port >"$build/bench.log" || {
 		tail -n 30 "$build/bench.log" >&2
 		exit 1
 	}

@@ -4,8 +4,11 @@
 //
 //   rxonly [--no-huge] [--cpu N] DEVICE SECONDS
 
+#include "bench/port.h"
+
 #include <rte_cycles.h>
 #include <rte_eal.h>
+#include <rte_errno.h>
 #include <rte_ethdev.h>
 #include <rte_mbuf.h>
 
@@ -18,9 +21,6 @@
 #include <string.h>
 
 #define BURST 64u
-#define POOL_MBUFS 32767u
-#define POOL_CACHE 512u
-#define RX_DESCRIPTORS 1024u
 
 static volatile bool stop;
 
@@ -34,47 +34,6 @@ static void on_signal(int number)
 {
 	(void)number;
 	stop = true;
-}
-
-static int start_eal(const char *device, const char *cpu, bool no_huge)
-{
-	char vdev[512], lcores[64];
-	char *argv[] = {
-		(char *)"rxonly",
-		lcores,
-		vdev,
-		(char *)"--no-pci",
-		(char *)"--no-telemetry",
-		(char *)"--log-level=error",
-		no_huge ? (char *)"--no-huge" : (char *)"--in-memory",
-		no_huge ? (char *)"--no-shconf" : (char *)"--single-file-segments",
-		(char *)"-m256",
-	};
-
-	snprintf(vdev, sizeof(vdev), "--vdev=%s", device);
-	snprintf(lcores, sizeof(lcores), "--lcores=0@%s", cpu);
-	return rte_eal_init(sizeof(argv) / sizeof(argv[0]), argv);
-}
-
-static int start_port(uint16_t port)
-{
-	struct rte_eth_conf conf = {0};
-	struct rte_mempool *pool = rte_pktmbuf_pool_create(
-		"rx", POOL_MBUFS, POOL_CACHE, 0, RTE_MBUF_DEFAULT_BUF_SIZE, SOCKET_ID_ANY);
-	uint16_t rxd = RX_DESCRIPTORS, txd = RX_DESCRIPTORS;
-	struct rte_eth_dev_info info;
-	int r = rte_eth_dev_info_get(port, &info);
-
-	if (pool == NULL || r != 0)
-		return -1;
-	r = rte_eth_dev_configure(port, 1, info.max_tx_queues > 0 ? 1 : 0, &conf);
-	if (r == 0)
-		r = rte_eth_dev_adjust_nb_rx_tx_desc(port, &rxd, &txd);
-	if (r == 0)
-		r = rte_eth_rx_queue_setup(port, 0, rxd, SOCKET_ID_ANY, NULL, pool);
-	if (r == 0 && info.max_tx_queues > 0)
-		r = rte_eth_tx_queue_setup(port, 0, txd, SOCKET_ID_ANY, NULL);
-	return r == 0 ? rte_eth_dev_start(port) : r;
 }
 
 static void receive(uint16_t port, uint64_t ticks, struct count *c)
@@ -118,6 +77,7 @@ int main(int argc, char **argv)
 		{0},
 	};
 	const char *cpu = "0";
+	struct rte_mempool *pool;
 	bool no_huge = false;
 	struct count count;
 	double seconds;
@@ -137,8 +97,8 @@ int main(int argc, char **argv)
 	}
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
-	if (start_eal(argv[optind], cpu, no_huge) < 0 || rte_eth_dev_count_avail() == 0 ||
-		start_port(0) != 0) {
+	if (bench_eal_start("rxonly", argv[optind], cpu, no_huge) < 0 ||
+		bench_port_setup(0, &pool) != 0 || rte_eth_dev_start(0) != 0) {
 		fprintf(stderr, "rxonly: '%s' doesn't start: %s\n", argv[optind],
 			rte_strerror(rte_errno));
 		return 1;

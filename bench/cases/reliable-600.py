@@ -1,17 +1,26 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""Events of 600 bytes by AF_XDP over a veth pair: acknowledged when durable, beside plain UDP without loss."""
+"""Events of 600 bytes, acknowledged when durable, beside plain UDP without loss: by AF_XDP over a
+veth pair, and over memif.
 
+Over memif both senders are programs of their own on DPDK. What finds the ring full the plain one
+counts as refused and never offers again, so what it reached is what memif took; the reliable one
+(bench/reliable_port) keeps it.
+"""
+
+import os
 import pathlib
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
-from harness import CpuMeter, Millraced, cpus, ip, main, seconds  # noqa: E402
+from harness import BUILD, CpuMeter, Millraced, cpus, ip, main, say, seconds  # noqa: E402
 
 SIZE = 600
 RECEIVER = "10.9.0.1"
 PLAIN, SURE = Millraced.PORT, Millraced.PORT + 1
+LISTENERS = [{"name": "plain", "port": PLAIN}, {"name": "sure", "port": SURE, "kind": "reliable"}]
+RUN_ID = "00000600"
 GOAL = 0.8  # of the plain rate
 STEPS = 6   # of the search for the rate without loss
 
@@ -46,15 +55,26 @@ def sure(case, tx, sender_cpu, rate, duration):
                       "--duration", f"{duration:g}s"], duration + 60, netns=tx, cpu=sender_cpu)
 
 
-def run(case):
-    duration = seconds(4)
+def account_rows(case, account, acks, rate, prefix=""):
+    sent = max(account["sent"], 1)
+    case.row(f"{prefix}acknowledged", account["events_per_second"], "events/s", rate * GOAL)
+    case.row(f"{prefix}share_of_plain", 100 * account["events_per_second"] / max(rate, 1), "%")
+    case.row(f"{prefix}acknowledged_share", account["acknowledged"] / sent, "", 1)
+    case.row(f"{prefix}sent_again", account["retransmitted"] / sent, "")
+    case.row(f"{prefix}acks_per_event", acks / sent, "")
+
+
+def latency_rows(case, percent, latency, prefix=""):
+    for name in ("p50", "p99"):
+        case.row(f"{prefix}ack_{name}_at_{percent}", latency[name] / 1e6, "ms")
+
+
+def by_af_xdp(case, duration):
     receiver_cpu, sender_cpu = cpus()
     tx, rx, _ = case.namespaces()
     ip("-n", tx, "addr", "add", "10.9.0.2/24", "dev", "tx0")
     receiver = Millraced(case, "af_xdp:rx0", receiver_cpu, netns=rx,
-                         port={"addresses": f"[{RECEIVER}/24]"},
-                         listeners=[{"name": "plain", "port": PLAIN},
-                                    {"name": "sure", "port": SURE, "kind": "reliable"}])
+                         port={"addresses": f"[{RECEIVER}/24]"}, listeners=LISTENERS)
     rate = loss_free(case, receiver, tx, sender_cpu, duration)
     case.row("plain_loss_free", rate, "events/s")
     meter = CpuMeter(millraced=receiver.pid)
@@ -64,18 +84,71 @@ def run(case):
     meter = CpuMeter(millraced=receiver.pid)
     account = sure(case, tx, sender_cpu, "max", duration)
     cpu = meter.read()
-    acks = receiver.counters()["lcore.acks"] - before["lcore.acks"]
     most = account["events_per_second"]
-    case.row("acknowledged", most, "events/s", rate * GOAL)
-    case.row("acknowledged_share", account["acknowledged"] / max(account["sent"], 1), "", 1)
-    case.row("sent_again", account["retransmitted"] / max(account["sent"], 1), "")
-    case.row("acks_per_event", acks / max(account["sent"], 1), "")
+    account_rows(case, account, receiver.counters()["lcore.acks"] - before["lcore.acks"], rate)
     case.cpu_rows(cpu, account["sent"], "reliable_")
     for percent in (1, 50, 90):
-        latency = sure(case, tx, sender_cpu, int(most * percent / 100), duration)["ack_latency_ns"]
-        for name in ("p50", "p99"):
-            case.row(f"ack_{name}_at_{percent}", latency[name] / 1e6, "ms")
+        latency_rows(case, percent, sure(case, tx, sender_cpu, int(most * percent / 100),
+                                         duration)["ack_latency_ns"])
     receiver.stop()
+
+
+def memif(case, role):
+    return f"net_memif0,role={role},id=0,socket={case.dir}/memif.sock,socket-abstract=no,rsize=14"
+
+
+def plain_memif(case, receiver, sender_cpu, duration):
+    """What memif's ring takes at full speed, and whether all of it is in the log."""
+    account = case.send(["--port", memif(case, "client"), "--to", f"{RECEIVER}:{PLAIN}", "--rate",
+                         "max", "--size", str(SIZE), "--duration", f"{duration:g}s"],
+                        duration + 60, cpu=sender_cpu)
+    durable = receiver.wait_durable(account["sent"], 20)
+    case.row("memif_plain", account["rate_per_second"], "events/s")
+    case.row("memif_plain_durable", durable, "events", account["sent"])
+    if durable != account["sent"]:
+        say("  memif: plain UDP lost events; its rate is no rate without loss")
+    return account["rate_per_second"], account["sent"]
+
+
+def sure_memif(case, sender_cpu, duration, rate=None):
+    return case.run_json([os.fspath(BUILD / "bench/reliable_port"), "--cpu", str(sender_cpu),
+                          *(["--rate", str(rate)] if rate else []), "--size", str(SIZE), "--id",
+                          RUN_ID, memif(case, "client"), f"{RECEIVER}:{SURE}", f"{duration:g}"],
+                         duration + 60, cpu=sender_cpu, codes=(0, 1))
+
+
+def by_memif(case, duration):
+    """A new receiver for each: what the last one left to be written is not the next one's."""
+    receiver_cpu, sender_cpu = cpus()
+    port = {"addresses": f"[{RECEIVER}/24]"}
+    receiver = Millraced(case, memif(case, "server"), receiver_cpu, port=port, listeners=LISTENERS)
+    meter = CpuMeter(millraced=receiver.pid)
+    rate, sent = plain_memif(case, receiver, sender_cpu, duration)
+    case.cpu_rows(meter.read(), sent, "memif_plain_")
+    receiver.stop()
+    receiver = Millraced(case, memif(case, "server"), receiver_cpu, port=port, listeners=LISTENERS)
+    meter = CpuMeter(millraced=receiver.pid)
+    account = sure_memif(case, sender_cpu, duration)
+    cpu = meter.read()
+    account_rows(case, account, receiver.counters()["lcore.acks"], rate, "memif_")
+    case.cpu_rows(cpu, account["sent"], "memif_reliable_")
+    receiver.stop()
+    check = case.seqcheck(["--id", RUN_ID, "--count", str(account["sent"]), "--size", str(SIZE),
+                           str(receiver.data)])
+    for name in ("missing", "twice", "damaged"):
+        case.row(f"memif_{name}", check[name], "events")
+    receiver = Millraced(case, memif(case, "server"), receiver_cpu, port=port, listeners=LISTENERS)
+    for percent in (1, 50, 90):
+        latency_rows(case, percent, sure_memif(
+            case, sender_cpu, duration,
+            int(account["events_per_second"] * percent / 100))["ack_latency_ns"], "memif_")
+    receiver.stop()
+
+
+def run(case):
+    duration = seconds(4)
+    by_af_xdp(case, duration)
+    by_memif(case, duration)
 
 
 sys.exit(main("reliable-600", run))

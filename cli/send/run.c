@@ -70,7 +70,7 @@ static uint64_t last_event(const struct send_plan *plan, uint64_t datagram)
 }
 
 void send_run(const struct send_plan *plan, struct send_wire *wire, const volatile bool *stop,
-	send_progress progress, void *arg, struct send_tally *ret)
+	send_run_progress progress, void *arg, struct send_tally *ret)
 {
 	uint64_t datagrams = (plan->count + plan->lines - 1) / plan->lines;
 	uint64_t next = 0, start, report;

@@ -97,11 +97,11 @@ uint64_t send_due_count(const struct send_plan *plan, uint64_t ns);
 // Sleeps until 'due' (ns of the monotonic clock), or *stop. Returns the time.
 uint64_t send_wait_until(uint64_t due, const volatile bool *stop);
 
-typedef void (*send_progress)(const struct send_tally *tally, void *arg);
+typedef void (*send_run_progress)(const struct send_tally *tally, void *arg);
 
 // Sends it all. *stop: looked at before each burst. progress (may be NULL) is called each second.
 void send_run(const struct send_plan *plan, struct send_wire *wire, const volatile bool *stop,
-	send_progress progress, void *arg, struct send_tally *ret);
+	send_run_progress progress, void *arg, struct send_tally *ret);
 
 // Connected UDP sockets to "HOST:PORT" or "[IPv6]:PORT". 'plan' must outlive the wire.
 int send_udp_open(
