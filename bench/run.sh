@@ -25,8 +25,10 @@ usage() {
 	  sources           a million senders at one partition: memory, openings, events
 	  growth            partitions, size of the log, number of batches
 	  peers             the same events into millraced, rsyslog and a receiver by hand
+	  peers-reliable    the same events acknowledged by millraced, rsyslog (RELP) and Kafka
 
-	Without a case: all. As root; whatever is made goes again but for bench/out.
+	Without a case: all. As root; whatever is made goes again but for bench/out, and what is built or
+	fetched into build-bench.
 	MILLRACE_BENCH_SECONDS     length of each run, to try a case (default: its own)
 	MILLRACE_BENCH_RATES       peers: offered events/s, "50000 100000 …"
 	MILLRACE_BENCH_BISECTIONS  peers: runs that narrow down the loss-free rate (3)
@@ -46,7 +48,8 @@ build_release() {
 		meson setup --buildtype=release "$build" >/dev/null
 	fi
 	ninja -C "$build" all bench/impair bench/make_log bench/millraced_null bench/millraced_pool \
-		bench/rxonly bench/sources bench/udp_writer bench/reliable_port >"$build/bench.log" || {
+		bench/rxonly bench/sources bench/udp_writer bench/reliable_port bench/line_writer \
+		bench/kafka_producer >"$build/bench.log" || {
 		tail -n 30 "$build/bench.log" >&2
 		exit 1
 	}

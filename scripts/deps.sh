@@ -35,7 +35,8 @@ lab_packages=(
 
 # To measure: what draws, and what is measured against.
 bench_packages=(
-	fio gnuplot-nox rsyslog
+	fio gnuplot-nox rsyslog rsyslog-relp
+	librdkafka-dev openjdk-17-jre-headless maven # the case peers-reliable fetches a Kafka broker
 )
 
 # In .venv: the readers that the log is promised to, and what the tests speak with.
