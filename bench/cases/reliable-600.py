@@ -4,8 +4,7 @@
 veth pair, and over memif.
 
 Over memif both senders are programs of their own on DPDK. What finds the ring full the plain one
-counts as refused and never offers again, so what it reached is what memif took; the reliable one
-(bench/reliable_port) keeps it.
+counts as refused and never offers again; the reliable one (bench/reliable_port) keeps it.
 """
 
 import os
@@ -34,15 +33,15 @@ def plain(case, receiver, tx, sender_cpu, rate, duration):
     return account, account["refused"] == 0 and receiver.durable() - before == account["sent"]
 
 
-def loss_free(case, receiver, tx, sender_cpu, duration):
+def loss_free(attempt, high):
     """The highest rate of a search by halves at which nothing is lost, or not in a second try; as
     it really was, for a sender by the kernel's sockets has an end of its own."""
-    low, high, best = 0, 1_000_000, 0
+    low, best = 0, 1
     for _ in range(STEPS):
         rate = (low + high) / 2
-        account, whole = plain(case, receiver, tx, sender_cpu, rate, duration)
+        account, whole = attempt(rate)
         if not whole:
-            account, whole = plain(case, receiver, tx, sender_cpu, rate, duration)
+            account, whole = attempt(rate)
         if whole:
             low, best = rate, max(best, account["rate_per_second"])
         else:
@@ -75,7 +74,7 @@ def by_af_xdp(case, duration):
     ip("-n", tx, "addr", "add", "10.9.0.2/24", "dev", "tx0")
     receiver = Millraced(case, "af_xdp:rx0", receiver_cpu, netns=rx,
                          port={"addresses": f"[{RECEIVER}/24]"}, listeners=LISTENERS)
-    rate = loss_free(case, receiver, tx, sender_cpu, duration)
+    rate = loss_free(lambda rate: plain(case, receiver, tx, sender_cpu, rate, duration), 1_000_000)
     case.row("plain_loss_free", rate, "events/s")
     meter = CpuMeter(millraced=receiver.pid)
     account, _ = plain(case, receiver, tx, sender_cpu, rate, duration)
@@ -97,17 +96,30 @@ def memif(case, role):
     return f"net_memif0,role={role},id=0,socket={case.dir}/memif.sock,socket-abstract=no,rsize=14"
 
 
-def plain_memif(case, receiver, sender_cpu, duration):
-    """What memif's ring takes at full speed, and whether all of it is in the log."""
+def plain_memif(case, receiver, sender_cpu, rate, duration):
+    """A run of plain UDP over memif: its account, and whether all that the ring took is in the log."""
+    before = receiver.durable()
     account = case.send(["--port", memif(case, "client"), "--to", f"{RECEIVER}:{PLAIN}", "--rate",
-                         "max", "--size", str(SIZE), "--duration", f"{duration:g}s"],
+                         str(rate), "--size", str(SIZE), "--duration", f"{duration:g}s"],
                         duration + 60, cpu=sender_cpu)
-    durable = receiver.wait_durable(account["sent"], 20)
-    case.row("memif_plain", account["rate_per_second"], "events/s")
-    case.row("memif_plain_durable", durable, "events", account["sent"])
-    if durable != account["sent"]:
-        say("  memif: plain UDP lost events; its rate is no rate without loss")
-    return account["rate_per_second"], account["sent"]
+    return account, receiver.wait_durable(before + account["sent"], 20) - before == account["sent"]
+
+
+def plain_memif_rate(case, receiver, sender_cpu, duration):
+    """The better one of two without loss: the highest rate at which the ring has always room, and
+    what it takes from a sender that never waits and leaves nothing of its CPU to the disk's work."""
+    def attempt(rate):
+        account, whole = plain_memif(case, receiver, sender_cpu, int(rate), duration)
+        return account, whole and account["refused"] == 0
+
+    steady = loss_free(attempt, 4_000_000)
+    case.row("memif_plain_loss_free", steady, "events/s")
+    account, whole = plain_memif(case, receiver, sender_cpu, "max", duration)
+    pushed = account["rate_per_second"]
+    case.row("memif_plain_pushed_back", pushed, "events/s")
+    if not whole:
+        say("  memif: pushed back, events were lost all the same")
+    return max(steady, pushed if whole else 0)
 
 
 def sure_memif(case, sender_cpu, duration, rate=None):
@@ -122,9 +134,10 @@ def by_memif(case, duration):
     receiver_cpu, sender_cpu = cpus()
     port = {"addresses": f"[{RECEIVER}/24]"}
     receiver = Millraced(case, memif(case, "server"), receiver_cpu, port=port, listeners=LISTENERS)
+    rate = plain_memif_rate(case, receiver, sender_cpu, duration)
     meter = CpuMeter(millraced=receiver.pid)
-    rate, sent = plain_memif(case, receiver, sender_cpu, duration)
-    case.cpu_rows(meter.read(), sent, "memif_plain_")
+    account, _ = plain_memif(case, receiver, sender_cpu, int(rate), duration)
+    case.cpu_rows(meter.read(), account["sent"], "memif_plain_")
     receiver.stop()
     receiver = Millraced(case, memif(case, "server"), receiver_cpu, port=port, listeners=LISTENERS)
     meter = CpuMeter(millraced=receiver.pid)
