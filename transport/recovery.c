@@ -29,6 +29,17 @@
 // smallest ring of a NIC; with jumbo frames as many bytes as of frames of 1500 they'd be 96.
 #define WINDOW_INITIAL 16u
 #define WINDOW_INITIAL_BYTES (144u << 10)
+// 7.3 halves the window at a loss, for a loss is what a full queue says, and the path is
+// everybody's. Here the path is one owner's, credit bounds what is under way, and datagrams are
+// lost to a bad cable, a busy host or a full ring as well: at 1 % of loss halving left 7 % of what
+// the path carried. So a round trip's losses cost as much of the window as was lost of it: what is
+// left is what got through. An overload ends as fast, for it loses what it is too much. Slow start
+// ends where more than this part of a round is lost: a queue that overflows at its pace loses half.
+#define SLOW_START_LOSS 8u
+// 7.3.3 widens the window by a datagram a round trip. Where a round trip is longer than this, it is
+// so by queues in hosts, and widening goes by time (as in RFC 9438), up to some datagrams.
+#define GROWTH_NS 250000ull
+#define GROWTH_MAX 10u
 #define HEARD_BITS 128u // as WIRE_HEARD
 
 enum slot_state { SLOT_UNDER_WAY, SLOT_HEARD, SLOT_LOST };
@@ -59,10 +70,11 @@ struct recovery {
 	unsigned pto_count;
 
 	uint64_t cwnd, ssthresh;
-	uint64_t grown;     // bytes heard since cwnd grew by a datagram
-	uint64_t round_end; // up to this number all was sent before the last halving
-	uint64_t paced;     // bytes in the pacer's bucket, which it leaks at its rate,
-	uint64_t paced_at;  // at this time
+	uint64_t grown; // bytes heard since cwnd grew
+	uint64_t round; // ends when this number is heard, or one above it; 0: none has begun
+	uint64_t round_heard, round_lost; // bytes
+	uint64_t paced;    // bytes in the pacer's bucket, which it leaks at its rate,
+	uint64_t paced_at; // at this time
 
 	uint64_t lost, timeouts;
 	struct slot slots[];
@@ -130,7 +142,8 @@ void recovery_reset(struct recovery *r, uint32_t mtu, uint64_t now)
 	r->cwnd = initial_window(r);
 	r->ssthresh = UINT64_MAX;
 	r->grown = 0;
-	r->round_end = 0;
+	r->round = 0;
+	r->round_heard = r->round_lost = 0;
 }
 
 void recovery_set_mtu(struct recovery *r, uint32_t mtu)
@@ -180,25 +193,32 @@ static uint64_t pto_due(const struct recovery *r)
 	return r->armed + max(pto(r), min(doubled, PTO_MAX));
 }
 
-// RFC 9002, 7.3.2: one halving for all that was sent before it. False: that was halved for already.
-static bool congested(struct recovery *r, uint64_t number)
+static void end_round(struct recovery *r)
 {
-	if (number <= r->round_end)
-		return false;
-	r->round_end = r->next - 1;
-	r->ssthresh = max(r->cwnd / 2, WINDOW_MIN * (uint64_t)r->mtu);
-	r->cwnd = r->ssthresh;
-	r->grown = 0;
-	return true;
+	uint64_t all = r->round_heard + r->round_lost;
+
+	if (r->round == 0) {
+		r->round = r->next;
+		return;
+	}
+	if (r->round_lost > 0) {
+		r->cwnd =
+			max(r->cwnd - r->cwnd * r->round_lost / all, WINDOW_MIN * (uint64_t)r->mtu);
+		if (r->round_lost > all / SLOW_START_LOSS)
+			r->ssthresh = r->cwnd;
+	}
+	r->round = r->next;
+	r->round_heard = r->round_lost = 0;
 }
 
 // RFC 9002, 7.6: slow start begins again, and what the path's shortest round trip was is forgotten
 // (5.2): it may be another path.
 static void collapse(struct recovery *r)
 {
+	r->ssthresh = max(r->cwnd / 2, WINDOW_MIN * (uint64_t)r->mtu);
 	r->cwnd = WINDOW_MIN * (uint64_t)r->mtu;
-	r->round_end = 0;
 	r->grown = 0;
+	r->round_lost = 0;
 	r->min = r->latest;
 }
 
@@ -215,6 +235,7 @@ static bool window_used(const struct recovery *r, uint64_t in_flight)
 static void grow(struct recovery *r, uint64_t heard)
 {
 	uint64_t most = (uint64_t)r->packets * r->mtu;
+	uint64_t step = r->mtu * max(min(r->smoothed / GROWTH_NS, GROWTH_MAX), 1);
 
 	if (r->cwnd < r->ssthresh) {
 		r->cwnd = min(r->cwnd + heard, max(r->cwnd, most));
@@ -223,7 +244,7 @@ static void grow(struct recovery *r, uint64_t heard)
 	r->grown += heard;
 	while (r->grown >= r->cwnd) {
 		r->grown -= r->cwnd;
-		r->cwnd = min(r->cwnd + r->mtu, max(r->cwnd, most));
+		r->cwnd = min(r->cwnd + step, max(r->cwnd, most));
 	}
 }
 
@@ -235,8 +256,12 @@ static void settle(struct recovery *r, uint64_t number, enum slot_state state)
 	slot->state = (uint8_t)state;
 	r->count--;
 	r->in_flight -= slot->bytes;
-	if (state == SLOT_LOST && !slot->mtu_probe)
+	if (state == SLOT_LOST && !slot->mtu_probe) {
 		r->lost++;
+		r->round_lost += slot->bytes;
+	} else if (state == SLOT_HEARD) {
+		r->round_heard += slot->bytes;
+	}
 	while (r->oldest < r->next && slot_of(r, r->oldest)->state != SLOT_UNDER_WAY)
 		r->oldest++;
 	r->told(r->arg, number, state == SLOT_LOST ? RECOVERY_LOST : RECOVERY_HEARD);
@@ -263,12 +288,9 @@ static bool is_lost(
 	return r->largest - number >= PACKET_THRESHOLD || slot->sent + loss_delay(r) <= now;
 }
 
-// RFC 9002, 6.1: what an ACK's bits no longer reach is behind the packet threshold, too. Returns
-// the largest number lost to congestion, 0: none.
-static uint64_t find_lost(struct recovery *r, uint64_t now, struct run *run)
+// RFC 9002, 6.1: what an ACK's bits no longer reach is behind the packet threshold, too.
+static void find_lost(struct recovery *r, uint64_t now, struct run *run)
 {
-	uint64_t worst = 0;
-
 	r->loss_due = UINT64_MAX;
 	for (uint64_t n = r->oldest; n < r->largest; n++) {
 		struct slot *slot = slot_of(r, n);
@@ -281,27 +303,25 @@ static uint64_t find_lost(struct recovery *r, uint64_t now, struct run *run)
 			r->loss_due = min(r->loss_due, slot->sent + loss_delay(r));
 			continue;
 		}
-		if (!slot->mtu_probe)
-			worst = n;
 		if (!slot->mtu_probe && n >= r->sampled_from)
 			add_to_run(run, slot);
 		settle(r, n, SLOT_LOST);
 	}
-	return worst;
 }
 
-// True: it is congestion that was not known.
+// True: the window has collapsed.
 static bool judge(struct recovery *r, uint64_t now)
 {
 	struct run run = {0};
-	bool fresh = congested(r, find_lost(r, now, &run));
 
-	if (run.longest > PERSISTENT * pto(r))
-		collapse(r);
-	return fresh;
+	find_lost(r, now, &run);
+	if (run.longest <= PERSISTENT * pto(r))
+		return false;
+	collapse(r);
+	return true;
 }
 
-// Returns the bytes by which the window may grow.
+// Returns its bytes when that is news.
 static uint64_t hear(struct recovery *r, uint64_t number, bool *news)
 {
 	struct slot *slot = slot_of(r, number);
@@ -310,7 +330,7 @@ static uint64_t hear(struct recovery *r, uint64_t number, bool *news)
 		return 0;
 	*news = true;
 	settle(r, number, SLOT_HEARD);
-	return number > r->round_end ? slot->bytes : 0;
+	return slot->bytes;
 }
 
 bool recovery_heard(struct recovery *r, uint64_t largest, const uint64_t heard[2],
@@ -334,6 +354,8 @@ bool recovery_heard(struct recovery *r, uint64_t largest, const uint64_t heard[2
 	r->pto_count = 0;
 	if (!judge(r, now) && window_used(r, before))
 		grow(r, bytes);
+	if (r->largest >= r->round)
+		end_round(r);
 	return true;
 }
 
@@ -399,10 +421,8 @@ uint64_t recovery_next(const struct recovery *r)
 
 void recovery_sent(struct recovery *r, uint32_t bytes, bool mtu_probe, uint64_t now)
 {
-	while (r->next - r->oldest >= r->packets) {
-		congested(r, r->oldest);
+	while (r->next - r->oldest >= r->packets)
 		settle(r, r->oldest, SLOT_LOST);
-	}
 	*slot_of(r, r->next) = (struct slot){.sent = now, .bytes = bytes, .mtu_probe = mtu_probe};
 	r->next++;
 	r->count++;
