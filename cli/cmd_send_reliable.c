@@ -216,11 +216,12 @@ static void tell(const char *text)
 static int open_lines(struct send_input **ret, const char *from, char *why)
 {
 	int fd = strcmp(from, "-") == 0 ? dup(STDIN_FILENO) : open(from, O_RDONLY | O_CLOEXEC);
+	int err = errno;
 
 	if (fd >= 0)
 		return send_input_lines(ret, fd);
-	snprintf(why, SEND_INPUT_WHY_BYTES, "%s: %s", from, strerror(errno));
-	return -errno;
+	snprintf(why, SEND_INPUT_WHY_BYTES, "%s: %s", from, strerror(err));
+	return -err;
 }
 
 static int open_source(struct source *source, const struct send_plan *plan,
@@ -283,12 +284,12 @@ int send_reliable(const struct cli *cli, const struct send_plan *plan,
 {
 	struct reliable_tally *tally = malloc(sizeof(*tally));
 	char why[SEND_INPUT_WHY_BYTES] = "";
-	struct source source;
+	struct source source = {0};
 	int r = EXIT_CLI_DEGRADED, err = tally != NULL ? 0 : -ENOMEM;
 
 	if (err == 0)
 		err = open_source(&source, plan, from, why);
-	if (err == 0) {
+	if (source.input != NULL) {
 		options->input = source.input;
 		r = run(cli, plan, options, &source, tally);
 		source.input->close(source.input);
