@@ -18,7 +18,7 @@ demo_packages=(
 
 test_packages=(
 	libcmocka-dev zlib1g-dev
-	python3-dev g++ # pip configures nanoarrow's source package before it hands it over
+	g++ # an application in C++ includes millrace.h
 	clang-14 clang-format-14 clang-tidy-14 libclang-rt-14-dev
 	shellcheck codespell systemd man-db groff-base zsh
 	jq curl tcpdump iputils-ping iputils-arping ndisc6 e2fsprogs
