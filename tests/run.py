@@ -9,11 +9,17 @@ that meson builds from tests/unit. A program exits 0 when it passed, 77 when it 
     # builds: test asan     run it on these builds, one result each (default: test, on no build in
                             lint)
     # timeout: 300          seconds after which it is killed and failed (default 120)
+    # beside                it only computes: it runs beside the others, on the CPUs they leave
     # long                  only with --all
+
+The others run one after the other and mostly wait. Beside them, with less claim to the CPUs, builds
+are compiled in the order in which they are needed, and what is marked "beside" runs.
 """
 
 import argparse
 import collections
+import concurrent.futures
+import functools
 import json
 import os
 import pathlib
@@ -21,6 +27,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 TREE = pathlib.Path(__file__).resolve().parent.parent
@@ -33,19 +40,28 @@ BUILDS = {
     "test": ["-Dbuildtype=debugoptimized", "-Dwerror=true"],
     "asan": ["-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined"],
     "tsan": ["-Dbuildtype=debugoptimized", "-Db_sanitize=thread"],
-    "clang": ["-Dbuildtype=debugoptimized", "-Dwerror=true"],
+    "clang": ["-Dbuildtype=plain", "-Dwerror=true"],
     "fuzz": ["-Dbuildtype=debugoptimized", "-Db_sanitize=address,undefined",
              "-Dc_args=-fsanitize=fuzzer-no-link"],
 }
 
 WITH_CLANG = ("clang", "fuzz")
 
-# Unit tests are not built by default; the fuzz build is for its own programs only.
-NINJA_TARGETS = {"fuzz": ["fuzz"]}
-
 # What the thread sanitizer can judge: threads of our own around our own atomics. It does not see
 # into DPDK and the kernel's rings, where it would report their ways of ordering as races.
 TSAN_UNIT = re.compile(r"^((common|wal|batching|http)/|lib/(client|handle|queue)$)")
+
+
+def tsan_targets(directory):
+    """What the tests for the thread sanitizer are and use: half of the build."""
+    info = json.loads((directory / "meson-info/intro-targets.json").read_text())
+    files = {target["id"]: target["filename"][0] for target in info}
+    return [os.path.relpath(files[needed], directory) for test in meson_tests(directory)
+            if TSAN_UNIT.match(test["name"]) for needed in test["depends"]]
+
+
+# Unit tests are not built by default; the fuzz build is for its own programs only.
+NINJA_TARGETS = {"fuzz": lambda _: ["fuzz"], "tsan": tsan_targets}
 
 SANITIZER_ENV = {
     "ASAN_OPTIONS": "abort_on_error=1:detect_stack_use_after_return=1:strict_string_checks=1",
@@ -54,7 +70,10 @@ SANITIZER_ENV = {
     "TSAN_OPTIONS": f"halt_on_error=1:second_deadlock_stack=1:suppressions={TREE}/tests/tsan.supp",
 }
 
+LESS = 10  # nice value of what runs beside
+
 Result = collections.namedtuple("Result", "name outcome seconds reason log")
+Job = collections.namedtuple("Job", "build beside run")
 
 
 def build_dir(build):
@@ -65,15 +84,49 @@ class BuildFailed(Exception):
     pass
 
 
-def run_logged(command, log, env=None, timeout=None):
-    """Exit code of a command whose output goes to a file; None when it ran out of time."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with open(log, "wb") as out:
-        process = subprocess.Popen(
-            command, cwd=TREE, env=env, stdin=subprocess.DEVNULL, stdout=out,
-            stderr=subprocess.STDOUT, start_new_session=True)
+class Stopped(Exception):
+    """The run was interrupted while a lane was at work."""
+
+
+class Lane:
+    """Runs one command after the other; its claim to the CPUs can be changed while one runs."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.process = None
+        self.nice = 0
+        self.stopped = False
+
+    def start(self, command, **options):
+        with self.lock:
+            if self.stopped:
+                raise Stopped()
+            self.process = subprocess.Popen(command, start_new_session=True, **options)
+            if self.nice:
+                renice(self.process.pid, self.nice)
+            return self.process
+
+    def set_nice(self, nice):
+        with self.lock:
+            if self.process and self.process.poll() is None and nice != self.nice:
+                renice(self.process.pid, nice)
+            self.nice = nice
+
+    def stop(self):
+        """What runs is told to take down what it set up; nothing is started any more."""
+        with self.lock:
+            self.stopped = True
+            if self.process and self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGTERM)
+
+    def run_logged(self, command, log, env=None, timeout=None):
+        """Exit code of a command whose output goes to a file; None when it ran out of time."""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with open(log, "wb") as out:
+            process = self.start(command, cwd=TREE, env=env, stdin=subprocess.DEVNULL, stdout=out,
+                                 stderr=subprocess.STDOUT)
         try:
-            return process.wait(timeout)
+            code = process.wait(timeout)
         except subprocess.TimeoutExpired:
             # First the polite signal, by which a test takes its namespaces down.
             for sig, patience in ((signal.SIGTERM, 15), (signal.SIGKILL, 5)):
@@ -88,6 +141,21 @@ def run_logged(command, log, env=None, timeout=None):
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(15)
             raise
+        if self.stopped:
+            raise Stopped()
+        return code
+
+
+def renice(session, nice):
+    """Where the kernel shares out CPUs by session first, nice values count only within one."""
+    try:
+        pathlib.Path(f"/proc/{session}/autogroup").write_text(str(nice))
+    except OSError:
+        pass
+    try:
+        os.setpriority(os.PRIO_PGRP, session, nice)
+    except OSError:
+        pass  # nobody but root can take it back
 
 
 def tail(log):
@@ -96,20 +164,43 @@ def tail(log):
 
 
 class Builder:
-    """Configures and compiles a build when a test first asks for it."""
+    """Configures and compiles builds in one lane, for which another may wait."""
 
-    def __init__(self):
+    def __init__(self, lane, say):
+        self.lane = lane
+        self.say = say
         self.state = {}
+        self.closed = False
+        self.changed = threading.Condition()
+
+    def provide(self, build):
+        if build == "none" or build in self.state:
+            return
+        begin = time.monotonic()
+        failed = self.make(build)
+        word = "built" if failed is None else "FAILED to build"
+        self.say(f"  {word} build-{build} ({time.monotonic() - begin:.0f} s)")
+        with self.changed:
+            self.state[build] = failed
+            self.changed.notify_all()
 
     def need(self, build):
-        if build not in self.state:
-            begin = time.monotonic()
-            self.state[build] = self.make(build)
-            word = "built" if self.state[build] is None else "FAILED to build"
-            print(f"  {word} build-{build} ({time.monotonic() - begin:.0f} s)", flush=True)
-        if self.state[build] is not None:
-            raise BuildFailed(self.state[build])
+        """Waits until it is built, and gives the builder all CPUs meanwhile."""
+        with self.changed:
+            if build not in self.state and not self.closed:
+                self.lane.set_nice(0)
+                self.changed.wait_for(lambda: build in self.state or self.closed)
+                self.lane.set_nice(LESS)
+        failed = self.state.get(build, build_dir(build) / "runner-build.log")
+        if failed is not None:
+            raise BuildFailed(failed)
         return build_dir(build)
+
+    def close(self):
+        """Nobody waits for what will not come."""
+        with self.changed:
+            self.closed = True
+            self.changed.notify_all()
 
     def make(self, build):
         directory = build_dir(build)
@@ -118,10 +209,10 @@ class Builder:
         configure = ["meson", "setup", str(directory), "-Dtests=enabled", *BUILDS[build]]
         if (directory / "build.ninja").exists():
             configure.append("--reconfigure")
-        if run_logged(configure, log, env) != 0:
+        if self.lane.run_logged(configure, log, env) != 0:
             return log
-        targets = NINJA_TARGETS.get(build, ["all", "meson-test-prereq"])
-        if run_logged(["ninja", "-C", str(directory), *targets], log, env) != 0:
+        targets = NINJA_TARGETS.get(build, lambda _: ["all", "meson-test-prereq"])(directory)
+        if self.lane.run_logged(["ninja", "-C", str(directory), *targets], log, env) != 0:
             return log
         return None
 
@@ -129,45 +220,72 @@ class Builder:
 class Runner:
     def __init__(self, run_all):
         self.run_all = run_all
-        self.builder = Builder()
+        self.say_lock = threading.Lock()
+        self.front, self.back = Lane(), Lane()
+        self.builder = Builder(self.back, self.say)
         self.expected = read_expected_skips(TREE / "tests/expected-skips")
         self.results = []
+
+    def say(self, *lines):
+        with self.say_lock:
+            print("\n".join(lines), flush=True)
 
     def add(self, name, outcome, seconds=0.0, reason="", log=None):
         if outcome == "skipped" and name not in self.expected:
             outcome, reason = "failed", f"skip not in tests/expected-skips: {reason}"
         self.results.append(Result(name, outcome, seconds, reason, log))
         word = {"passed": "ok", "failed": "FAIL", "skipped": "skip"}[outcome]
-        print(f"  {word:5} {name} ({seconds:.1f} s){': ' + reason if reason else ''}", flush=True)
+        lines = [f"  {word:5} {name} ({seconds:.1f} s){': ' + reason if reason else ''}"]
         if outcome == "failed" and log is not None and log.exists():
-            print(f"        the end of {log.relative_to(TREE)}:")
-            for line in tail(log):
-                print("        | " + line)
+            lines.append(f"        the end of {log.relative_to(TREE)}:")
+            lines += ["        | " + line for line in tail(log)]
+        self.say(*lines)
 
-    def suite(self, suite, wanted):
-        first = len(self.results)
-        begin = time.monotonic()
-        print(f"{suite}:", flush=True)
-        if suite == "unit":
-            self.unit(wanted)
-        else:
-            self.programs(suite, wanted)
-        count = collections.Counter(r.outcome for r in self.results[first:])
-        print(f"{suite}: {count['passed']} passed, {count['failed']} failed, "
-              f"{count['skipped']} skipped in {time.monotonic() - begin:.0f} s\n", flush=True)
-
-    def unit(self, wanted):
-        for build in ("test", "asan", "tsan"):
+    def run(self, chosen):
+        jobs = [job for suite, wanted in chosen.items() for job in self.jobs(suite, wanted)]
+        jobs.sort(key=lambda job: ["none", *BUILDS].index(job.build))
+        front = [job for job in jobs if not job.beside]
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            self.back.set_nice(LESS)
+            back = pool.submit(self.run_beside, front, [job for job in jobs if job.beside])
             try:
-                directory = self.builder.need(build)
-            except BuildFailed as failed:
-                self.add(f"unit/build-{build}", "failed", log=failed.args[0])
-                continue
-            self.unit_on(build, directory, wanted)
+                for job in front:
+                    job.run(self.front)
+                self.back.set_nice(0)
+                back.result()
+            except BaseException:
+                self.front.stop()
+                self.back.stop()
+                raise
 
-    def unit_on(self, build, directory, wanted):
+    def run_beside(self, front, jobs):
+        try:
+            for job in front:
+                self.builder.provide(job.build)
+            for job in jobs:
+                self.builder.provide(job.build)
+                job.run(self.back)
+        finally:
+            self.builder.close()
+
+    def jobs(self, suite, wanted):
+        if suite != "unit":
+            yield from self.programs(suite, wanted)
+            return
+        for build in ("test", "asan", "tsan"):
+            yield Job(build, False, functools.partial(self.unit, build, wanted))
+
+    def unit(self, build, wanted, lane):
+        try:
+            directory = self.builder.need(build)
+        except BuildFailed as failed:
+            self.add(f"unit/build-{build}", "failed", log=failed.args[0])
+            return
+        self.unit_on(build, directory, wanted, lane)
+
+    def unit_on(self, build, directory, wanted, lane):
         prefix = "unit/" if build == "test" else f"unit/{build}:"
-        names = meson_tests(directory)
+        names = [test["name"] for test in meson_tests(directory)]
         if build == "tsan":
             names = [n for n in names if TSAN_UNIT.match(n)]
         if wanted:
@@ -176,8 +294,8 @@ class Runner:
             return
         env = dict(os.environ, **SANITIZER_ENV)
         log = directory / "runner-unit.log"
-        run_logged(["meson", "test", "-C", str(directory), "--no-rebuild", "--suite", "unit",
-                    "--num-processes", str(os.cpu_count() or 1), *names], log, env)
+        lane.run_logged(["meson", "test", "-C", str(directory), "--no-rebuild", "--suite", "unit",
+                         "--num-processes", str(os.cpu_count() or 1), *names], log, env)
         done = set()
         for row in meson_results(directory):
             done.add(row["name"])
@@ -203,9 +321,10 @@ class Runner:
                 continue
             default = "none" if suite == "lint" else "test"
             for build in head.get("builds", default).split():
-                self.program(suite, name, path, head, build)
+                yield Job(build, "beside" in head, functools.partial(
+                    self.program, suite, name, path, head, build))
 
-    def program(self, suite, name, path, head, build):
+    def program(self, suite, name, path, head, build, lane):
         label = f"{suite}/{name}" if build in ("test", "none", suite) else f"{suite}/{build}:{name}"
         env = dict(os.environ, MILLRACE_TREE=str(TREE), MILLRACE_ALL="1" if self.run_all else "",
                    PYTHONPATH=str(TREE / "tests/lib"), PYTHONDONTWRITEBYTECODE="1")
@@ -222,7 +341,7 @@ class Runner:
         log = logs / f"{suite}-logs" / f"{name}.log"
         begin = time.monotonic()
         timeout = int(head.get("timeout", 120)) * (10 if self.run_all else 1)
-        code = run_logged([shell[path.suffix], str(path)], log, env, timeout)
+        code = lane.run_logged([shell[path.suffix], str(path)], log, env, timeout)
         seconds = time.monotonic() - begin
         if code == 0:
             self.add(label, "passed", seconds)
@@ -240,7 +359,7 @@ def read_head(path):
     for line in path.read_text().splitlines():
         if not line.startswith("#"):
             break
-        match = re.match(r"# (builds|timeout|long)(?:: (.*))?$", line)
+        match = re.match(r"# (builds|timeout|beside|long)(?:: (.*))?$", line)
         if match:
             head[match[1]] = match[2] or ""
     return head
@@ -252,9 +371,8 @@ def read_expected_skips(path):
 
 
 def meson_tests(directory):
-    out = subprocess.run(["meson", "introspect", "--tests", str(directory)], check=True,
-                         capture_output=True, text=True).stdout
-    return [t["name"] for t in json.loads(out) if any("unit" in s for s in t["suite"])]
+    tests = json.loads((directory / "meson-info/intro-tests.json").read_text())
+    return [test for test in tests if any("unit" in suite for suite in test["suite"])]
 
 
 def meson_results(directory):
@@ -288,19 +406,28 @@ def choose(words):
     return chosen
 
 
+def report(results, seconds):
+    for result in results:
+        if result.outcome == "failed":
+            print(f"failed: {result.name} {result.reason}".rstrip())
+    total = collections.Counter()
+    for suite in dict.fromkeys(result.name.split("/")[0] for result in results):
+        own = [result for result in results if result.name.startswith(suite + "/")]
+        count = collections.Counter(result.outcome for result in own)
+        print(f"{suite}: {count['passed']} passed, {count['failed']} failed, "
+              f"{count['skipped']} skipped, {sum(result.seconds for result in own):.0f} s of tests")
+        total += count
+    print(f"{seconds:.0f} s in all")
+    print(f"{total['passed']} passed, {total['failed']} failed, {total['skipped']} skipped")
+    return 0 if total["passed"] > 0 and total["failed"] == 0 else 1
+
+
 def main():
     args = arguments()
     runner = Runner(args.all)
     begin = time.monotonic()
-    for suite, wanted in choose(args.suites).items():
-        runner.suite(suite, wanted)
-    count = collections.Counter(r.outcome for r in runner.results)
-    for result in runner.results:
-        if result.outcome == "failed":
-            print(f"failed: {result.name} {result.reason}".rstrip())
-    print(f"{time.monotonic() - begin:.0f} s in all")
-    print(f"{count['passed']} passed, {count['failed']} failed, {count['skipped']} skipped")
-    return 0 if count["passed"] > 0 and count["failed"] == 0 else 1
+    runner.run(choose(args.suites))
+    return report(runner.results, time.monotonic() - begin)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # builds: fuzz
-# timeout: 300
+# timeout: 600
+# beside
 """Every fuzz target over its kept corpus, then for a fixed number of runs; ten minutes with --all.
 
 An input that crashes stays in BUILD/fuzz-crashes, and the command that replays it is printed.

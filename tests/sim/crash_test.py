@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # builds: test asan
-# timeout: 600
+# timeout: 900
+# beside
 """The log and file_replace() survive crashes: tests/sim/crash, each seed another story of them.
 
 10,000 seeds, 1,000,000 with --all, on every CPU; under sanitizers 1,000 and 10,000.

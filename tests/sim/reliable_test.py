@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # builds: test asan
-# timeout: 600
+# timeout: 900
+# beside
 """No event is lost or twice: tests/sim/reliable, each seed both ends, a network and logs with faults.
 
 2,000 seeds, 100,000 with --all, on every CPU; under sanitizers 1,000 and 10,000. A seed that fails
