@@ -207,8 +207,9 @@ says "its old driver is put back"
 echo "so does one that is interrupted"
 HANGS=vfio-pci bash "$work/setup.sh" bind --force one >"$work/out" 2>"$work/err" &
 until [ -e "$work/hangs" ]; do sleep 0.05; done
-pkill -TERM -P $! sleep || true
+# In this order: once its sleep has ended it goes on, but for the signal that has come already.
 kill -TERM $!
+until pkill -TERM -P $! sleep || ! kill -0 $! 2>/dev/null; do sleep 0.05; done
 wait $! && fail "the interrupted bind says it went well"
 says "its old driver is put back"
 [ "$(picture)" = "$before" ] || fail "not as before: $(diff <(echo "$before") <(picture))"
