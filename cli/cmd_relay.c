@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // millrace relay: the options, and the account at the end.
 
-#include "cli/cli.h"
+#include "cli/cmd_send.h"
 #include "cli/relay/relay.h"
 #include "cli/send/key.h"
 #include "cli/send/send.h"
@@ -192,7 +192,7 @@ static int run(const struct cli *cli, const struct relay_options *relay)
 		fputs("\r\033[K", stderr);
 	if (err != 0) {
 		cli_error("%s", why);
-		return err == -EINVAL || err == -ENOTSUP ? EXIT_CLI_USAGE : EXIT_CLI_DEGRADED;
+		return send_exit_of_open(err);
 	}
 	if (!cli->json)
 		print_text(&tally);

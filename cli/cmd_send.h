@@ -17,3 +17,6 @@ struct send_from {
 // Sends by the library and prints the account. Returns enum cli_exit.
 int send_reliable(const struct cli *cli, const struct send_plan *plan,
 	struct reliable_options *options, const struct send_from *from);
+
+// What millrace_open()'s error is to scripts; a damaged spool and one that is in use among them.
+enum cli_exit send_exit_of_open(int err);

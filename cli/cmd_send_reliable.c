@@ -253,6 +253,21 @@ static int exit_code(const struct source *source, const struct reliable_tally *t
 	return whole ? EXIT_CLI_OK : EXIT_CLI_DEGRADED;
 }
 
+enum cli_exit send_exit_of_open(int err)
+{
+	switch (err) {
+	case -EINVAL:
+	case -ENOTSUP:
+		return EXIT_CLI_USAGE;
+	case -EBADMSG:
+		return EXIT_CLI_INVALID;
+	case -EBUSY:
+		return EXIT_CLI_REFUSED;
+	default:
+		return EXIT_CLI_DEGRADED;
+	}
+}
+
 static int run(const struct cli *cli, const struct send_plan *plan,
 	const struct reliable_options *options, struct source *source, struct reliable_tally *tally)
 {
@@ -265,7 +280,7 @@ static int run(const struct cli *cli, const struct send_plan *plan,
 		fputs("\r\033[K", stderr);
 	if (err != 0) {
 		cli_error("%s", why);
-		return err == -EINVAL || err == -ENOTSUP ? EXIT_CLI_USAGE : EXIT_CLI_DEGRADED;
+		return send_exit_of_open(err);
 	}
 	if (source->follows)
 		follow_get_tally(source->input, &source->follow);
