@@ -425,8 +425,7 @@ const struct config_key config_keys[] = {
 		.standard = "1",
 		.min = 1,
 		.max = CONFIG_PARTITIONS_MAX,
-		.help = "Logs that are written side by side, each by an lcore of its own where "
-			"there are as many CPUs",
+		.help = "Logs written side by side, an lcore each; with fewer CPUs some share one",
 	},
 	{
 		.name = "cpus",

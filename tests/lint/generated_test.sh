@@ -32,8 +32,11 @@ while read -r name; do
 	[ -f "$MILLRACE_BUILD/lib/man3/$name.3" ] || complain "$name has no man page"
 done < <(sed -n 's/^\t\(millrace_.*\);/\1/p' lib/millrace.map)
 for page in "${pages[@]}"; do
-	said=$(cd "$(dirname "$page")/.." && MANWIDTH=80 LC_ALL=C.UTF-8 \
-		man --warnings=w -l "$page" 2>&1 >"$work/page" || true)
+	# From where its ".so man3/…" leads somewhere.
+	said=$(
+		cd "$(dirname "$page")/.."
+		MANWIDTH=80 LC_ALL=C.UTF-8 man --warnings=w -l "$page" 2>&1 >"$work/page" || true
+	)
 	[ -z "$said" ] || complain "$(basename "$page"): $said"
 	grep -q '^NAME' "$work/page" || complain "$(basename "$page"): has no NAME"
 done

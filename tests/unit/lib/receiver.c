@@ -142,14 +142,14 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static void restore(struct receiver *r)
+static void restore(struct receiver *r, uint32_t now_s)
 {
 	for (unsigned i = 0; i < r->row_count; i++) {
 		const struct receiver_row *row = &r->rows[i];
 		const struct received event = {
 			row->source, row->seq, row->epoch, row->len, row->payload, row->is_opening};
 
-		assert_int_equal(receive_restore(r->receive, &event, 0), 0);
+		assert_int_equal(receive_restore(r->receive, &event, now_s), 0);
 	}
 }
 
@@ -168,7 +168,7 @@ void receiver_start(struct receiver *r)
 		.keys = {r->options.key}};
 
 	assert_int_equal(receive_make(&r->receive, &config), 0);
-	restore(r);
+	restore(r, (uint32_t)(clock_monotonic_ns() / 1000000000u));
 	r->stop = false;
 	r->running = true;
 	r->blocks_from = r->blocks_to = 0;

@@ -30,7 +30,7 @@ static int setup(void **state)
 	(void)state;
 	if (sodium_init() < 0)
 		return -1;
-	strcpy(dir, "/tmp/millrace-spool-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/millrace-spool-XXXXXX");
 	config = (struct spool_config){.dir = dir, .segment_bytes = 16384, .frame_bytes = 1024};
 	sp = NULL;
 	return mkdtemp(dir) == NULL;

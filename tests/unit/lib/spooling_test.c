@@ -15,7 +15,7 @@ static char dir[64];
 static int setup(void **state)
 {
 	(void)state;
-	strcpy(dir, "/tmp/millrace-spooling-XXXXXX");
+	snprintf(dir, sizeof(dir), "/tmp/millrace-spooling-XXXXXX");
 	return mkdtemp(dir) == NULL;
 }
 
