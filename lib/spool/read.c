@@ -155,7 +155,7 @@ static int open_segment(struct spool_reader *r, uint64_t first_seq)
 // The next frame, of this segment or the next one.
 static int load(struct spool_reader *r)
 {
-	struct frame f;
+	struct frame f = {0};
 	int err = r->fd < 0 ? open_segment(r, r->segment) : 0;
 
 	if (err != 0)
