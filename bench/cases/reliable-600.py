@@ -49,9 +49,10 @@ def loss_free(attempt, high):
     return best
 
 
-def sure(case, tx, sender_cpu, rate, duration):
+def sure(case, tx, sender_cpu, rate, duration, *words):
     return case.send(["--reliable", f"{RECEIVER}:{SURE}", "--rate", str(rate), "--size", str(SIZE),
-                      "--duration", f"{duration:g}s"], duration + 60, netns=tx, cpu=sender_cpu)
+                      "--duration", f"{duration:g}s", *words], duration + 60, netns=tx,
+                     cpu=sender_cpu)
 
 
 def account_rows(case, account, acks, rate, prefix=""):
@@ -89,6 +90,11 @@ def by_af_xdp(case, duration):
     for percent in (1, 50, 90):
         latency_rows(case, percent, sure(case, tx, sender_cpu, int(most * percent / 100),
                                          duration)["ack_latency_ns"])
+    account = sure(case, tx, sender_cpu, "max", duration, "--spool", str(case.dir / "spool"))
+    case.row("spool_acknowledged", account["events_per_second"], "events/s", most)
+    account = sure(case, tx, sender_cpu, int(most / 100), duration, "--spool",
+                   str(case.dir / "spool"))
+    latency_rows(case, 1, account["ack_latency_ns"], "spool_")
     receiver.stop()
 
 
