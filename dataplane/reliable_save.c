@@ -40,7 +40,7 @@ struct save {
 	uint64_t until;   // the copy may know of rows below
 	uint32_t at;
 	uint8_t *data;
-	size_t len;
+	size_t len, room; // without the CRC
 };
 
 struct saver {
@@ -56,8 +56,21 @@ int save_make(struct reliable *rel)
 
 	if (save == NULL)
 		return -ENOMEM;
-	save->data = malloc(HEADER + receive_save_room(rel->receive) + CRC);
-	return save->data != NULL ? 0 : -ENOMEM;
+	return 0;
+}
+
+// For what is known now: a start may have found more than there was room for before.
+static int fit(struct reliable *rel)
+{
+	struct save *save = rel->save;
+	size_t room = HEADER + receive_save_room(rel->receive);
+	uint8_t *data = realloc(save->data, room + CRC);
+
+	if (data == NULL)
+		return -ENOMEM;
+	save->data = data;
+	save->room = room;
+	return 0;
 }
 
 void save_free(struct reliable *rel)
@@ -99,6 +112,7 @@ void save_poll(struct reliable *rel, uint64_t rotated)
 	const struct wal_state *log = wal_state(rel->partition->wal);
 	struct save *save = rel->save;
 	uint64_t next = wal_next_seq(rel->partition->wal);
+	int saved;
 
 	switch (atomic_load_explicit(&save->state, memory_order_acquire)) {
 	case SAVE_IDLE:
@@ -110,7 +124,13 @@ void save_poll(struct reliable *rel, uint64_t rotated)
 		atomic_store_explicit(&save->state, SAVE_COPYING, memory_order_relaxed);
 		return;
 	case SAVE_COPYING:
-		if (!receive_save(rel->receive, &save->at, STEP, save->data, &save->len))
+		saved = receive_save(
+			rel->receive, &save->at, STEP, save->data, &save->len, save->room);
+		if (saved < 0) {
+			save->begun = false;
+			atomic_store_explicit(&save->state, SAVE_IDLE, memory_order_relaxed);
+		}
+		if (saved <= 0)
 			return;
 		save->until = next + batcher_rows_open(rel->partition->batcher);
 		atomic_store_explicit(&save->state, SAVE_WAITING, memory_order_relaxed);
@@ -156,14 +176,17 @@ int save_now(struct reliable *rel, const char *data)
 {
 	struct save *save = rel->save;
 	char dir[CONFIG_PATH_MAX + 16];
-	int err;
+	int err = fit(rel), saved = 0;
 
+	if (err != 0)
+		return err;
 	save->from = save->until = rel->partition->recovery.next_seq;
 	save->at = 0;
 	save->len = HEADER;
-	while (!receive_save(rel->receive, &save->at, STEP, save->data, &save->len))
-		;
-	err = write_file(rel, data, dir, sizeof(dir));
+	while (saved == 0)
+		saved = receive_save(
+			rel->receive, &save->at, STEP, save->data, &save->len, save->room);
+	err = saved < 0 ? saved : write_file(rel, data, dir, sizeof(dir));
 	if (err != 0)
 		log_err("partition %u: what is known of its sources can't be written to %s/%s: %s",
 			rel->partition->number, dir, FILE_NAME, strerror(-err));
@@ -191,11 +214,15 @@ static void *run(void *arg)
 int saver_start(struct dataplane *dp)
 {
 	struct saver *saver = dp->saver = calloc(1, sizeof(*saver));
-	int err;
+	int err = 0;
 
 	if (saver == NULL)
 		return -ENOMEM;
 	saver->dp = dp;
+	for (unsigned p = 0; err == 0 && p < dp->partition_count; p++)
+		err = fit(dp->partitions[p].reliable);
+	if (err != 0)
+		return err;
 	err = thread_start(&saver->thread, "sources", run, saver);
 	saver->runs = err == 0;
 	return err;

@@ -302,10 +302,10 @@ size_t receive_save_room(const struct receive *r)
 	return seen_save_room(r->seen);
 }
 
-bool receive_save(struct receive *r, uint32_t *at, uint32_t count, uint8_t *to, size_t *len)
+int receive_save(
+	struct receive *r, uint32_t *at, uint32_t count, uint8_t *to, size_t *len, size_t room)
 {
-	*len += seen_save(r->seen, at, count, to + *len);
-	return *at == SEEN_NONE;
+	return seen_save(r->seen, at, count, to, len, room);
 }
 
 int receive_load(struct receive *r, const uint8_t *from, size_t len, uint32_t now_s)
@@ -350,11 +350,11 @@ int receive_restore(struct receive *r, const struct received *row, uint32_t now_
 		return -EINVAL;
 #ifndef MUTANT_RECEIVE_NOT_REBUILT
 	is = seen_look(r->seen, source, row->seq);
-	if (is == SEEN_NO_WINDOW)
-		return -ENOSPC;
+	if (is == SEEN_NO_WINDOW && seen_grow(r->seen) != 0)
+		return -ENOMEM;
 	if (is == SEEN_BEYOND)
 		return -EINVAL;
-	if (is == SEEN_NEW)
+	if (is == SEEN_NEW || is == SEEN_NO_WINDOW)
 		seen_mark(r->seen, source, row->seq);
 	source->durable = source->floor;
 #else

@@ -114,9 +114,10 @@ uint32_t receive_next(struct receive *r, uint64_t now, uint8_t *data, struct pee
 uint64_t receive_due(const struct receive *r);
 
 // The sources as bytes (seen.h), to be loaded after a restart, before the rows of the log from the
-// one on that was next to be appended when saving began. True when all are saved.
+// one on that was next to be appended when saving began. As seen_save().
 size_t receive_save_room(const struct receive *r);
-bool receive_save(struct receive *r, uint32_t *at, uint32_t count, uint8_t *to, size_t *len);
+int receive_save(
+	struct receive *r, uint32_t *at, uint32_t count, uint8_t *to, size_t *len, size_t room);
 int receive_load(struct receive *r, const uint8_t *from, size_t len, uint32_t now_s);
 // What another partition's half knows of sources that are this one's now. Before anything is taken.
 // Returns how many they are; -ENOSPC.

@@ -302,6 +302,23 @@ void seen_forget(struct seen *s, struct seen_source *source)
 	s->count--;
 }
 
+int seen_grow(struct seen *s)
+{
+	uint32_t count = s->window_count > 0 ? 2 * s->window_count : 16;
+	struct window *more = realloc(s->windows, count * sizeof(*more));
+
+	if (more == NULL)
+		return -ENOMEM;
+	s->windows = more;
+	for (uint32_t i = s->window_count; i < count; i++) {
+		memset(&more[i], 0, sizeof(more[i]));
+		more[i].next = s->free_window;
+		s->free_window = i;
+	}
+	s->window_count = count;
+	return 0;
+}
+
 enum seen_is seen_look(const struct seen *s, const struct seen_source *source, uint64_t seq)
 {
 	if (seq < source->floor)
@@ -372,7 +389,8 @@ unsigned seen_runs(const struct seen *s, const struct seen_source *source, struc
 
 size_t seen_save_room(const struct seen *s)
 {
-	return s->capacity * (size_t)SAVED_SOURCE + s->window_count * sizeof(s->windows[0].bits);
+	return s->capacity * (size_t)SAVED_SOURCE +
+	       (2 * s->window_count + 1) * sizeof(s->windows[0].bits);
 }
 
 static size_t save_source(const struct seen *s, const struct seen_source *source, uint8_t *to)
@@ -390,17 +408,21 @@ static size_t save_source(const struct seen *s, const struct seen_source *source
 	return SAVED_SOURCE + SEEN_WINDOW / 8;
 }
 
-size_t seen_save(const struct seen *s, uint32_t *at, uint32_t count, uint8_t *to)
+int seen_save(
+	const struct seen *s, uint32_t *at, uint32_t count, uint8_t *to, size_t *len, size_t room)
 {
 	uint32_t end = s->capacity - *at > count ? *at + count : s->capacity;
-	size_t len = 0;
 
-	for (; *at < end; ++*at)
-		if (s->sources[*at].epoch != 0)
-			len += save_source(s, &s->sources[*at], to + len);
-	if (*at == s->capacity)
-		*at = SEEN_NONE;
-	return len;
+	for (; *at < end; ++*at) {
+		const struct seen_source *source = &s->sources[*at];
+
+		if (source->epoch == 0)
+			continue;
+		if (room - *len < SAVED_SOURCE + SEEN_WINDOW / 8)
+			return -ENOSPC;
+		*len += save_source(s, source, to + *len);
+	}
+	return *at == s->capacity;
 }
 
 // Marks what the bits, those of a window above 'floor', say.
@@ -412,6 +434,8 @@ static int mark_all(struct seen *s, struct seen_source *source, uint64_t floor, 
 		if ((bits[seq % SEEN_WINDOW / 8] >> (seq % 8) & 1) == 0)
 			continue;
 		is = seen_look(s, source, seq);
+		if (is == SEEN_NO_WINDOW && seen_grow(s) == 0)
+			is = SEEN_NEW;
 		if (is == SEEN_NEW)
 			seen_mark(s, source, seq);
 		else if (is != SEEN_TWICE)

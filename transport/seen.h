@@ -63,10 +63,17 @@ unsigned seen_runs(const struct seen *seen, const struct seen_source *source, st
 
 // What is known, as bytes: at any pace, for what changes meanwhile is in the rows appended
 // meanwhile, which may be marked again after loading.
-size_t seen_save_room(const struct seen *seen); // for all of it
-// Of up to 'count' places from *at on; returns the bytes written. At the end *at is SEEN_NONE.
-size_t seen_save(const struct seen *seen, uint32_t *at, uint32_t count, uint8_t *to);
-// -EINVAL: not what seen_save() has written. -ENOSPC: more than there is room for.
+// A window that changes hands meanwhile may be saved for both: there is room for twice as many as
+// there are.
+size_t seen_save_room(const struct seen *seen);
+// Of up to 'count' places from *at on, to to + *len, of 'room' bytes. 1: that was all; 0: there is
+// more; -ENOSPC: too many windows changed hands, it is to be begun anew.
+int seen_save(const struct seen *seen, uint32_t *at, uint32_t count, uint8_t *to, size_t *len,
+	size_t room);
+// More windows, for what was saved may need more than there ever were at once. Not while events are
+// taken. -ENOMEM.
+int seen_grow(struct seen *seen);
+// -EINVAL: not what seen_save() has written. -ENOSPC: more sources than there is room for.
 int seen_load(struct seen *seen, const uint8_t *from, size_t len, uint32_t now);
 
 // All that 'from' knows of the sources for which 'moves' says yes: in 'to', too, afterwards.

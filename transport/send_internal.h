@@ -49,6 +49,8 @@ struct mtu_search {
 	uint32_t size;      // 0: the search is over
 	unsigned losses;    // of this size, in a row
 	bool under_way;
+	bool suspected; // the size that is in use is the one that is tried
+	bool hole;      // ... and doesn't get through
 	// Of datagrams that only a search lets be so large.
 	uint64_t large_heard;  // the highest number
 	unsigned large_losses; // above it

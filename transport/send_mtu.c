@@ -5,7 +5,8 @@
 #include "transport/send_internal.h"
 
 #define LOSSES_MAX 3u // MAX_PROBES: RFC 8899, 5.1.2
-// Of large datagrams, while none that was sent later is heard: more than chance.
+// Of large datagrams, while none that was sent later is heard: more than chance. It may still be
+// that they came last in bursts, to a queue that was full then: a probe of their size decides.
 #define HOLE_LOSSES 6u
 // Not worth a datagram.
 #define STEP_MIN 16u
@@ -32,13 +33,25 @@ static void probe_told(struct mtu_search *search, struct send_half *s, uint32_t 
 		return;
 	search->under_way = false;
 	if (heard) {
+		search->suspected = false;
+		search->large_losses = 0;
 		search->low = s->mtu = size;
 		recovery_set_mtu(s->recovery, size);
 		next_size(search);
-	} else if (++search->losses == LOSSES_MAX) {
+	} else if (++search->losses == LOSSES_MAX && search->suspected) {
+		search->hole = true;
+	} else if (search->losses == LOSSES_MAX) {
 		search->high = size - 1;
 		next_size(search);
 	}
+}
+
+static void suspect(struct mtu_search *search, uint32_t mtu)
+{
+	search->suspected = true;
+	search->size = mtu;
+	search->losses = 0;
+	search->under_way = false;
 }
 
 void mtu_told(struct send_half *s, uint64_t number, const struct datagram *datagram, bool heard)
@@ -53,6 +66,8 @@ void mtu_told(struct send_half *s, uint64_t number, const struct datagram *datag
 		return;
 	if (!heard) {
 		search->large_losses += number > search->large_heard;
+		if (search->large_losses >= HOLE_LOSSES && !search->suspected)
+			suspect(search, s->mtu);
 	} else if (number > search->large_heard) {
 		search->large_heard = number;
 		search->large_losses = 0;
@@ -63,5 +78,5 @@ void mtu_told(struct send_half *s, uint64_t number, const struct datagram *datag
 // that the receiver has are of a size that doesn't get through any more, so another session begins.
 bool mtu_is_too_large(const struct send_half *s)
 {
-	return s->search.large_losses >= HOLE_LOSSES;
+	return s->search.hole;
 }

@@ -76,8 +76,9 @@ static void start(struct receiver *receiver)
 	receiver->life++;
 	receiver->state = UP;
 	receiver->wake = UINT64_MAX;
-	receiver->seen_bytes = seen_bytes(receive_seen(receiver->r));
 	restore(receiver);
+	// A start may need more windows than there were, and nothing after it.
+	receiver->seen_bytes = seen_bytes(receive_seen(receiver->r));
 	books_known(receiver->index, receive_seen(receiver->r));
 	trace("receiver %u starts, log %02x%02x with %" PRIu64 " rows", receiver->index,
 		receiver->log.id[0], receiver->log.id[1], receiver->log.count);

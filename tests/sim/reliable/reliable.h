@@ -308,7 +308,7 @@ void log_crash(struct log *log);
 struct saving {
 	int state;
 	uint8_t *copy, *kept; // under way; in the file
-	size_t len, kept_len;
+	size_t room, len, kept_len;
 	uint64_t from, until, kept_from; // rows
 	uint8_t kept_log[16];
 	uint32_t at;

@@ -24,8 +24,9 @@ void saving_forget(struct saving *saving)
 
 static void begin(struct saving *saving, const struct receive *r, const struct log *log)
 {
-	if (!saving->copy)
-		saving->copy = malloc(receive_save_room(r));
+	free(saving->copy);
+	saving->room = receive_save_room(r);
+	saving->copy = malloc(saving->room);
 	if (!saving->copy)
 		abort();
 	saving->state = SAVING_COPYING;
@@ -48,6 +49,8 @@ static void keep(struct saving *saving, const struct log *log)
 
 void saving_step(struct saving *saving, struct receive *r, const struct log *log)
 {
+	int saved;
+
 	if (!plan.saves)
 		return;
 	switch (saving->state) {
@@ -56,8 +59,11 @@ void saving_step(struct saving *saving, struct receive *r, const struct log *log
 			begin(saving, r, log);
 		break;
 	case SAVING_COPYING:
-		if (!receive_save(r, &saving->at, 1 + draw_below(DRAW_RECEIVER, 3), saving->copy,
-			    &saving->len))
+		saved = receive_save(r, &saving->at, 1 + draw_below(DRAW_RECEIVER, 3), saving->copy,
+			&saving->len, saving->room);
+		if (saved < 0)
+			saving->state = SAVING_IDLE;
+		if (saved <= 0)
 			break;
 		saving->until = log->count;
 		saving->state = SAVING_WAITING;

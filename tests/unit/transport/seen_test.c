@@ -226,14 +226,15 @@ static void assert_some(struct seen *seen, uint64_t id)
 static void what_is_saved_is_loaded_again(void **state)
 {
 	struct seen *seen = make(200, 50), *again = make(200, 50), *small = make(98, 50);
-	uint8_t *bytes = malloc(seen_save_room(seen));
+	size_t room = seen_save_room(seen);
+	uint8_t *bytes = malloc(room);
 	size_t len = 0;
 	uint32_t at = 0;
 
 	(void)state;
 	make_some(seen);
-	while (at != SEEN_NONE)
-		len += seen_save(seen, &at, 7, bytes + len);
+	while (seen_save(seen, &at, 7, bytes, &len, room) == 0)
+		;
 	assert_int_equal(seen_load(again, bytes, len, 5), 0);
 	assert_int_equal(seen_count(again), 99);
 	for (uint64_t id = 1; id <= 100; id++)
@@ -250,6 +251,37 @@ static void what_is_saved_is_loaded_again(void **state)
 	seen_free(seen);
 	seen_free(again);
 	seen_free(small);
+}
+
+// One after the other had the only window while it was saved: both have to get one again.
+static void a_window_that_changed_hands_is_loaded_for_both(void **state)
+{
+	struct seen *seen = make(4, 1), *again = make(4, 1);
+	size_t room = seen_save_room(seen), len = 0;
+	uint8_t *bytes = malloc(room);
+	struct seen_source *one = seen_open(seen, 1, 1, 0, 0), *two = seen_open(seen, 2, 1, 0, 0);
+	uint32_t at = 0;
+
+	(void)state;
+	seen_mark(seen, one, 5);
+	assert_int_equal(seen_save(seen, &at, 1, bytes, &len, room), 0);
+	for (uint64_t seq = 0; seq < 5; seq++)
+		seen_mark(seen, one, seq);
+	seen_mark(seen, two, 7);
+	assert_int_equal(seen_save(seen, &at, 9, bytes, &len, room), 1);
+	assert_true(len > room / 2 && len <= room);
+	assert_int_equal(seen_load(again, bytes, len, 0), 0);
+	assert_int_equal(seen_look(again, seen_find(again, 1), 5), SEEN_TWICE);
+	assert_int_equal(seen_look(again, seen_find(again, 1), 4), SEEN_NEW);
+	assert_int_equal(seen_look(again, seen_find(again, 2), 7), SEEN_TWICE);
+	// And where there is no room for so many, nothing is written beyond it.
+	at = 0;
+	len = 0;
+	assert_int_equal(seen_save(again, &at, 9, bytes, &len, room / 2), -ENOSPC);
+	assert_true(len <= room / 2);
+	free(bytes);
+	seen_free(seen);
+	seen_free(again);
 }
 
 static void what_two_know_is_put_together(void **state)
@@ -298,6 +330,7 @@ int main(void)
 		cmocka_unit_test(many_sources_are_found_and_forgotten),
 		cmocka_unit_test(the_oldest_is_whom_nobody_heard),
 		cmocka_unit_test(what_is_saved_is_loaded_again),
+		cmocka_unit_test(a_window_that_changed_hands_is_loaded_for_both),
 		cmocka_unit_test(what_two_know_is_put_together),
 		cmocka_unit_test(an_idle_source_costs_at_most_128_bytes),
 	};
