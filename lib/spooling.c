@@ -23,8 +23,8 @@
 int spooling_open(struct millrace *m, const struct millrace_options *options,
 	struct spool_found *found, char *why)
 {
-	const struct spool_config config = {
-		.dir = options->spool, .segment_bytes = SEGMENT_BYTES, .frame_bytes = FRAME_BYTES};
+	struct spool_config config = {.dir = options->spool, .frame_bytes = FRAME_BYTES};
+	uint64_t segment_bytes;
 	int err;
 
 	m->spool_bytes_max = options->spool_bytes_max != 0 ? options->spool_bytes_max : BYTES_MAX;
@@ -33,6 +33,10 @@ int spooling_open(struct millrace *m, const struct millrace_options *options,
 			(unsigned long long)m->spool_bytes_max, BYTES_MIN);
 		return -EINVAL;
 	}
+	// Room comes back by the file, and the one that is written stays.
+	segment_bytes = m->spool_bytes_max / 8;
+	config.segment_bytes =
+		segment_bytes < SEGMENT_BYTES ? (uint32_t)segment_bytes : SEGMENT_BYTES;
 	m->spool_lock = spool_lock(options->spool);
 	if (m->spool_lock < 0) {
 		err = m->spool_lock;
