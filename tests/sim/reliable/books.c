@@ -119,6 +119,7 @@ static void mark_opening(unsigned log, const struct row *row, uint64_t at)
 	source->in[log].epoch = row->epoch;
 	source->in[log].first = opening.first_seq;
 	source->in[log].row = source->forgotten[log] == row->epoch ? UINT64_MAX : at;
+	source->in[log].since = world_now();
 	if (source->in[log].floor < opening.first_seq)
 		source->in[log].floor = opening.first_seq;
 	advance(source, log);

@@ -213,6 +213,7 @@ struct source {
 		uint64_t first; // of that epoch
 		uint64_t floor; // lowest seq that is missing of it
 		uint64_t row;   // its opening's; UINT64_MAX: the receiver has forgotten it
+		uint64_t since; // when that was appended, or read back
 	} in[RECEIVERS];
 	uint32_t forgotten[RECEIVERS]; // the epoch that was, of which a sender may have been told
 };

@@ -109,6 +109,13 @@ static bool crashes(struct sender *s)
 	return true;
 }
 
+// An OPEN of the process before this one may come late, after the receiver has told this one that
+// it knows nothing of the epoch.
+static bool may_have_been_unknown(const struct sender *s, const struct log *log)
+{
+	return s->spool && s->incarnation > 1 && s->source->in[log->index].since >= s->moved_at;
+}
+
 // A new epoch has a reason: a move, or that this receiver's log doesn't know the old one.
 static void look_at_epoch(struct sender *s)
 {
@@ -120,7 +127,8 @@ static void look_at_epoch(struct sender *s)
 	require(epoch > s->epoch, "epoch", "sender %u: epoch %" PRIu32 " after %" PRIu32, s->place,
 		epoch, s->epoch);
 	require(s->moving || s->source->in[log->index].epoch != s->epoch ||
-			s->source->in[log->index].row >= log->durable,
+			s->source->in[log->index].row >= log->durable ||
+			may_have_been_unknown(s, log),
 		"epoch", "sender %u: epoch %" PRIu32 ", while the log knows %" PRIu32, s->place,
 		epoch, s->epoch);
 	trace("sender %u: epoch %" PRIu32, s->place, epoch);
