@@ -3,12 +3,12 @@
 
 #include "lib/client.h"
 
+#include "common/thread.h"
 #include "lib/io.h"
 #include "lib/resolve.h"
 #include "lib/spooling.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,20 +144,6 @@ static int take_receivers(struct millrace *m, const struct millrace_options *opt
 	return err;
 }
 
-int thread_begin(pthread_t *ret, const char *name, void *(*fn)(void *arg), void *arg)
-{
-	sigset_t all, before;
-	int err;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
-	err = -pthread_create(ret, NULL, fn, arg);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (err == 0)
-		pthread_setname_np(*ret, name);
-	return err;
-}
-
 static int take_source(struct millrace *m, const struct millrace_options *options,
 	struct send_config *config, char *why)
 {
@@ -202,7 +188,7 @@ static int start(struct millrace *m, const struct millrace_options *options, cha
 		err = spooling_start(m);
 	if (err != 0)
 		return err;
-	err = thread_begin(&m->thread, "millrace", io_main, m->io);
+	err = thread_start(&m->thread, "millrace", io_main, m->io);
 	if (err != 0)
 		spooling_end(m);
 	return err;

@@ -81,15 +81,17 @@ static inline uint64_t queued_cost(uint32_t len)
 	return 96 + (uint64_t)len + len / 1024;
 }
 
-// lib/client.c. A thread with all signals blocked: they are the process's own threads' affair.
-int thread_begin(pthread_t *ret, const char *name, void *(*fn)(void *arg), void *arg);
-
 // lib/delivery.c. All with m->lock held.
+// On a condition of the handle's, until 'until' (ns of the monotonic clock; UINT64_MAX: without
+// limit). False: the time is over.
+bool wait_for(struct millrace *m, pthread_cond_t *condition, uint64_t until);
 // Sets 'fd' to what callers have not been told.
 void tell_callers(struct millrace *m);
-// Waits for 'changed', until 'until' (ns of the monotonic clock; UINT64_MAX: without limit). False:
-// the time is over.
+// The same on 'changed', as one of those who are told of changes.
 bool wait_changed(struct millrace *m, uint64_t until);
+
+// Takes all that callers have queued, and leaves them a chunk to go on with, where one is 'empty'.
+void take_queue(struct millrace *m, struct queue *to, struct chunk **empty);
 
 // When a wait of so many ms is over, as wait_changed() wants it.
 uint64_t wait_end(int timeout_ms);

@@ -19,19 +19,33 @@ uint64_t wait_end(int timeout_ms)
 	return clock_monotonic_ns() + (uint64_t)timeout_ms * MS_NS;
 }
 
-bool wait_changed(struct millrace *m, uint64_t until)
+bool wait_for(struct millrace *m, pthread_cond_t *condition, uint64_t until)
 {
 	const struct timespec end = {
 		.tv_sec = (time_t)(until / SECOND_NS), .tv_nsec = (long)(until % SECOND_NS)};
-	int err;
+
+	if (until == UINT64_MAX)
+		return pthread_cond_wait(condition, &m->lock) == 0;
+	return pthread_cond_timedwait(condition, &m->lock, &end) == 0;
+}
+
+bool wait_changed(struct millrace *m, uint64_t until)
+{
+	bool in_time;
 
 	m->waiters++;
-	if (until == UINT64_MAX)
-		err = pthread_cond_wait(&m->changed, &m->lock);
-	else
-		err = pthread_cond_timedwait(&m->changed, &m->lock, &end);
+	in_time = wait_for(m, &m->changed, until);
 	m->waiters--;
-	return err == 0;
+	return in_time;
+}
+
+void take_queue(struct millrace *m, struct queue *to, struct chunk **empty)
+{
+	queue_append(to, &m->queue);
+	if (m->spare == NULL) {
+		m->spare = *empty;
+		*empty = NULL;
+	}
 }
 
 // Behind the last event that has a report.

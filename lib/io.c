@@ -127,20 +127,6 @@ static bool has_news(const struct io *io)
 	return m->spool == NULL ? !queue_is_empty(&m->queue) : m->spooled > io->spooled;
 }
 
-static void take_queue(struct io *io)
-{
-	struct millrace *m = io->m;
-
-	queue_append(&io->queue, &m->queue);
-	io->queued += m->queued;
-	m->kept += m->queued;
-	m->queued = 0;
-	if (m->spare == NULL) {
-		m->spare = io->empty;
-		io->empty = NULL;
-	}
-}
-
 // Tells callers and takes from them. True: there is time to sleep, and who gives an event now wakes
 // this thread.
 static bool exchange(struct io *io, bool may_sleep)
@@ -153,8 +139,12 @@ static bool exchange(struct io *io, bool may_sleep)
 		publish(io);
 	m->asleep = may_sleep && !has_news(io) && !m->ending;
 	may_sleep = m->asleep;
-	if (m->spool == NULL)
-		take_queue(io);
+	if (m->spool == NULL) {
+		take_queue(m, &io->queue, &io->empty);
+		io->queued += m->queued;
+		m->kept += m->queued;
+		m->queued = 0;
+	}
 	io->spooled = m->spooled;
 	io->ending = m->ending;
 	pthread_mutex_unlock(&m->lock);
@@ -209,16 +199,10 @@ static void give_queued(struct io *io)
 	uint32_t len;
 
 	while ((event = queue_first(&io->queue, &len)) != NULL) {
-		struct chunk *chunk;
-
 		if (give_event(io, event, len) != 0)
 			return;
 		io->queued -= queued_cost(len);
-		chunk = queue_remove(&io->queue);
-		if (chunk != NULL) {
-			free(io->empty);
-			io->empty = chunk;
-		}
+		queue_remove(&io->queue, &io->empty);
 	}
 }
 

@@ -57,7 +57,7 @@ const uint8_t *queue_first(const struct queue *q, uint32_t *len)
 	return q->first->bytes + q->at + sizeof(*len);
 }
 
-struct chunk *queue_remove(struct queue *q)
+void queue_remove(struct queue *q, struct chunk **empty)
 {
 	struct chunk *chunk = q->first;
 	uint32_t len = 0;
@@ -65,12 +65,13 @@ struct chunk *queue_remove(struct queue *q)
 	queue_first(q, &len);
 	q->at += (uint32_t)sizeof(len) + len;
 	if (q->at < chunk->used)
-		return NULL;
+		return;
 	q->first = chunk->next;
 	q->at = 0;
 	if (q->first == NULL)
 		q->last = NULL;
-	return chunk;
+	free(*empty);
+	*empty = chunk;
 }
 
 void queue_append(struct queue *q, struct queue *more)

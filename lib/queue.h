@@ -29,8 +29,9 @@ int queue_add(struct queue *q, struct chunk **spare, const void *event, uint32_t
 
 // The first event, borrowed until queue_remove(); NULL: none.
 const uint8_t *queue_first(const struct queue *q, uint32_t *len);
-// Removes it. A chunk that has become empty is returned: the caller's, to reuse or free.
-struct chunk *queue_remove(struct queue *q);
+// Removes it. A chunk that has become empty is in *empty then, the caller's, to reuse or free; one
+// that was there (NULL: none) is freed.
+void queue_remove(struct queue *q, struct chunk **empty);
 
 // All of 'more' behind what is in 'q'; 'more' is empty then.
 void queue_append(struct queue *q, struct queue *more);

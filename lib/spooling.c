@@ -4,6 +4,7 @@
 #include "lib/spooling.h"
 
 #include "common/clock.h"
+#include "common/thread.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,6 +19,7 @@
 #define BYTES_MAX (1ull << 30)
 #define BYTES_MIN (4ull << 20)
 #define AGAIN_NS (1000 * MS_NS) // a full disk is tried again
+#define SAYS "the spool: %s"
 #define FORGET_NS (250 * MS_NS)
 
 int spooling_open(struct millrace *m, const struct millrace_options *options,
@@ -66,17 +68,10 @@ void spooling_fail(struct millrace *m, int err, const char *why)
 	pthread_mutex_unlock(&m->lock);
 }
 
-static void say_failure(struct millrace *m, int err, bool again)
+static void say_full(struct millrace *m, int err)
 {
-	char text[MILLRACE_TEXT];
-
-	snprintf(text, sizeof(text), "the spool: %s", strerrordesc_np(-err));
-	if (!again) {
-		spooling_fail(m, err, text);
-		return;
-	}
 	pthread_mutex_lock(&m->lock);
-	memcpy(m->error, text, sizeof(text));
+	snprintf(m->error, sizeof(m->error), SAYS, strerrordesc_np(-err));
 	pthread_mutex_unlock(&m->lock);
 }
 
@@ -109,29 +104,17 @@ static uint64_t next_look(const struct millrace *m, const struct work *w)
 	return until;
 }
 
-static void wait_work(struct millrace *m, uint64_t until)
-{
-	const struct timespec end = {.tv_sec = (time_t)(until / (1000 * MS_NS)),
-		.tv_nsec = (long)(until % (1000 * MS_NS))};
-
-	m->spool_state = until == UINT64_MAX ? SPOOL_WAITS : SPOOL_WAITS_FOR_EVENTS;
-	if (until == UINT64_MAX)
-		pthread_cond_wait(&m->to_spool, &m->lock);
-	else
-		pthread_cond_timedwait(&m->to_spool, &m->lock, &end);
-}
-
 static void take_work(struct millrace *m, struct work *w)
 {
 	pthread_mutex_lock(&m->lock);
-	while (!m->spool_ending && !has_work(m, w, clock_monotonic_ns()))
-		wait_work(m, next_look(m, w));
-	m->spool_state = SPOOL_WORKS;
-	queue_append(&w->queue, &m->queue);
-	if (m->spare == NULL) {
-		m->spare = w->empty;
-		w->empty = NULL;
+	while (!m->spool_ending && !has_work(m, w, clock_monotonic_ns())) {
+		uint64_t until = next_look(m, w);
+
+		m->spool_state = until == UINT64_MAX ? SPOOL_WAITS : SPOOL_WAITS_FOR_EVENTS;
+		wait_for(m, &m->to_spool, until);
 	}
+	m->spool_state = SPOOL_WORKS;
+	take_queue(m, &w->queue, &w->empty);
 	w->ending = m->spool_ending;
 	w->durable = m->durable;
 	pthread_mutex_unlock(&m->lock);
@@ -145,19 +128,14 @@ static bool write_frame(struct millrace *m, struct work *w)
 	int err;
 
 	while ((event = queue_first(&w->queue, &len)) != NULL && spool_add(m->spool, event, len)) {
-		struct chunk *chunk = queue_remove(&w->queue);
-
+		queue_remove(&w->queue, &w->empty);
 		w->bytes += queued_cost(len);
-		if (chunk != NULL) {
-			free(w->empty);
-			w->empty = chunk;
-		}
 	}
 	err = spool_write(m->spool);
 	w->due = 0;
 	if (err == -ENOSPC || err == -EDQUOT) {
 		w->due = clock_monotonic_ns() + AGAIN_NS;
-		say_failure(m, err, true);
+		say_full(m, err);
 	}
 	return err == 0 && event != NULL;
 }
@@ -197,6 +175,7 @@ static void *spool_main(void *arg)
 {
 	struct millrace *m = arg;
 	struct work w = {0};
+	char why[MILLRACE_TEXT];
 	int err = 0;
 
 	while (err == 0 && !w.ending) {
@@ -207,8 +186,10 @@ static void *spool_main(void *arg)
 		err = spool_sync(m->spool);
 		tell_spooled(m, &w);
 	}
-	if (err != 0)
-		say_failure(m, err, false);
+	if (err != 0) {
+		snprintf(why, sizeof(why), SAYS, strerrordesc_np(-err));
+		spooling_fail(m, err, why);
+	}
 	queue_free(&w.queue);
 	free(w.empty);
 	return NULL;
@@ -220,7 +201,7 @@ int spooling_start(struct millrace *m)
 
 	if (m->spool == NULL)
 		return 0;
-	err = thread_begin(&m->spool_thread, "millrace-spool", spool_main, m);
+	err = thread_start(&m->spool_thread, "millrace-spool", spool_main, m);
 	m->spool_runs = err == 0;
 	return err;
 }
