@@ -41,11 +41,17 @@ struct spool {
 };
 
 // write.c
+// Room for one more in 'segments'.
+int segment_room(struct spool *sp);
 // The file of the events from 'next_seq' on, with a frame of no events; its name is synced. Where
 // there is one of that name it has no events, either.
 int segment_begin(struct spool *sp);
 
 // read.c
+void segment_path(char path[PATH_MAX], const struct spool *sp, uint64_t first_seq);
+// -EBADMSG, and where.
+int say_damaged(const struct spool *sp, uint64_t first_seq, uint64_t offset, char *why);
+
 struct frame_body {
 	uint8_t *bytes;
 	size_t room;

@@ -25,17 +25,14 @@ static int say(const struct spool *sp, const char *name, int err, char *why)
 
 static int add_segment(struct spool *sp, int dir_fd, const char *name, uint64_t first_seq)
 {
-	struct segment *more =
-		realloc(sp->segments, (sp->count + 2) * sizeof(*more)); // and the one to come
+	int err = segment_room(sp);
 	struct stat st;
 
-	if (more == NULL)
-		return -ENOMEM;
-	sp->segments = more;
+	if (err != 0)
+		return err;
 	if (fstatat(dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
 		return -errno;
 	sp->segments[sp->count++] = (struct segment){first_seq, (uint64_t)st.st_size};
-	sp->room = sp->count + 1;
 	sp->bytes += (uint64_t)st.st_size;
 	return 0;
 }
@@ -170,22 +167,16 @@ static int was_synced(const struct spool *sp, const struct scan *scan)
 
 static int judge(struct spool *sp, struct scan *scan, const char *name, char *why)
 {
-	int r = scan_segment(sp, scan);
+	int whole = scan_segment(sp, scan), synced = 0;
 
-	if (r < 0)
-		return say(sp, name, r, why);
-	if (r == 0) {
 #ifndef MUTANT_SPOOL_DAMAGE_CUT
-		r = scan->end == 0 ? 1 : was_synced(sp, scan);
+	if (whole == 0)
+		synced = scan->end == 0 ? 1 : was_synced(sp, scan);
 #endif
-		if (r < 0)
-			return say(sp, name, r, why);
-		if (r == 1) {
-			spool_say(why, "%.160s/%s is damaged at offset %" PRIu64 ": " SPOOL_MEND,
-				sp->dir, name, scan->end);
-			return -EBADMSG;
-		}
-	}
+	if (whole < 0 || synced < 0)
+		return say(sp, name, whole < 0 ? whole : synced, why);
+	if (synced > 0)
+		return say_damaged(sp, sp->segments[sp->count - 1].first_seq, scan->end, why);
 	if (scan->end == 0) {
 		spool_say(why, "%.160s/%s is empty: " SPOOL_MEND, sp->dir, name);
 		return -EBADMSG;
@@ -204,7 +195,7 @@ static int read_last_segment(struct spool *sp, char *why)
 	int err;
 
 	segment_name(name, last->first_seq);
-	snprintf(path, sizeof(path), "%s/%s", sp->dir, name);
+	segment_path(path, sp, last->first_seq);
 	sp->fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (sp->fd < 0)
 		return say(sp, name, -errno, why);

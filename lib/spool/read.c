@@ -19,6 +19,24 @@ void spool_say(char *why, const char *fmt, ...)
 	va_end(ap);
 }
 
+void segment_path(char path[PATH_MAX], const struct spool *sp, uint64_t first_seq)
+{
+	char name[SPOOL_NAME];
+
+	segment_name(name, first_seq);
+	snprintf(path, PATH_MAX, "%s/%s", sp->dir, name);
+}
+
+int say_damaged(const struct spool *sp, uint64_t first_seq, uint64_t offset, char *why)
+{
+	char name[SPOOL_NAME];
+
+	segment_name(name, first_seq);
+	spool_say(why, "%.160s/%s is damaged at offset %" PRIu64 ": " SPOOL_MEND, sp->dir, name,
+		offset);
+	return -EBADMSG;
+}
+
 // As much of it as there is.
 static int read_at(int fd, uint8_t *to, size_t len, uint64_t offset, size_t *ret_len)
 {
@@ -121,26 +139,23 @@ void spool_reader_free(struct spool_reader *r)
 	free(r);
 }
 
-static int say_damage(const struct spool_reader *r, int err, char *why)
+static int say_failure(const struct spool_reader *r, int err, char *why)
 {
 	char name[SPOOL_NAME];
 
-	segment_name(name, r->segment);
 	if (err == -EBADMSG)
-		spool_say(why, "%.160s/%s is damaged at offset %" PRIu64 ": " SPOOL_MEND,
-			r->sp->dir, name, r->offset);
-	else
-		spool_say(why, "%.160s/%s: %s", r->sp->dir, name, strerrordesc_np(-err));
+		return say_damaged(r->sp, r->segment, r->offset, why);
+	segment_name(name, r->segment);
+	spool_say(why, "%.160s/%s: %s", r->sp->dir, name, strerrordesc_np(-err));
 	return err;
 }
 
 static int open_segment(struct spool_reader *r, uint64_t first_seq)
 {
-	char path[PATH_MAX], name[SPOOL_NAME];
+	char path[PATH_MAX];
 	int fd;
 
-	segment_name(name, first_seq);
-	snprintf(path, sizeof(path), "%s/%s", r->sp->dir, name);
+	segment_path(path, r->sp, first_seq);
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	r->segment = first_seq;
 	if (fd < 0)
@@ -190,12 +205,12 @@ int spool_reader_first(
 		int err = load(r);
 
 		if (err != 0)
-			return say_damage(r, err, why);
+			return say_failure(r, err, why);
 	}
 	if (r->seq >= synced)
 		return 0;
 	if (!event_at(&r->body, r->len, r->at, event, len))
-		return say_damage(r, -EBADMSG, why);
+		return say_failure(r, -EBADMSG, why);
 	r->event_len = *len;
 	return 1;
 }

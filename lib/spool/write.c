@@ -87,7 +87,7 @@ static int make_file(struct spool *sp, const char *path)
 	return err;
 }
 
-static int room_for_segment(struct spool *sp)
+int segment_room(struct spool *sp)
 {
 	unsigned room = sp->room > 0 ? 2 * sp->room : 16;
 	struct segment *more;
@@ -121,13 +121,12 @@ static void take_file(struct spool *sp, int fd)
 
 int segment_begin(struct spool *sp)
 {
-	char path[PATH_MAX], final[PATH_MAX], name[SPOOL_NAME];
-	int err = room_for_segment(sp);
+	char path[PATH_MAX], final[PATH_MAX];
+	int err = segment_room(sp);
 	int fd;
 
-	segment_name(name, sp->next_seq);
 	snprintf(path, sizeof(path), "%s/" NEW_NAME, sp->dir);
-	snprintf(final, sizeof(final), "%s/%s", sp->dir, name);
+	segment_path(final, sp, sp->next_seq);
 	fd = err == 0 ? make_file(sp, path) : err;
 	if (fd < 0)
 		return fd;
@@ -207,11 +206,10 @@ uint64_t spool_synced(const struct spool *sp)
 // A file that is back after a power cut is of events that are below what the later ones say.
 static int remove_segments(struct spool *sp, unsigned count)
 {
-	char path[PATH_MAX], name[SPOOL_NAME];
+	char path[PATH_MAX];
 
 	for (unsigned i = 0; i < count; i++) {
-		segment_name(name, sp->segments[i].first_seq);
-		snprintf(path, sizeof(path), "%s/%s", sp->dir, name);
+		segment_path(path, sp, sp->segments[i].first_seq);
 		if (unlink(path) != 0 && errno != ENOENT)
 			return fail(sp, -errno);
 		sp->bytes -= sp->segments[i].bytes;
