@@ -109,6 +109,12 @@ class Campaign:
         self.each("more", 2 * EACH)
         self.each("wait_durable")
 
+    def begin(self, partitions, events):
+        self.start(partitions)
+        self.each("open")
+        self.each("more", events)
+        self.each("wait_durable")
+
     def check(self, partitions):
         """Nothing twice, nothing foreign, and all that was sent: for all of it was acknowledged."""
         self.receiver.at_rest()
@@ -124,10 +130,7 @@ class Campaign:
 
 def four_become_six_and_four_again(r):
     campaign = Campaign(r, 4)
-    campaign.start(4)
-    campaign.each("open")
-    campaign.each("more", 5 * EACH)
-    campaign.each("wait_durable")
+    campaign.begin(4, 5 * EACH)
     for partitions in (6, 4, 6, 4):
         campaign.kill_under_way()
         campaign.restart_and_send_all_again(partitions)
@@ -137,10 +140,7 @@ def four_become_six_and_four_again(r):
 def killed_right_after_a_change(r):
     """Before a source's new partition has written by itself what it was told of it."""
     campaign = Campaign(r, 4)
-    campaign.start(4)
-    campaign.each("open")
-    campaign.each("more", 5 * EACH)
-    campaign.each("wait_durable")
+    campaign.begin(4, 5 * EACH)
     for partitions in (6, 6, 4, 4):
         campaign.receiver.kill()
         campaign.start(partitions)
@@ -156,10 +156,7 @@ def a_directory_that_is_no_more_may_go(r):
     """After one start its sources are known without it; before, it is not to be somebody else's."""
     campaign = Campaign(r, 6)
     receiver = campaign.receiver
-    campaign.start(6)
-    campaign.each("open")
-    campaign.each("more", EACH)
-    campaign.each("wait_durable")
+    campaign.begin(6, EACH)
     receiver.kill()
     shutil.copytree(receiver.data / "0", receiver.data / "7")
     receiver.config["partitions"] = 4

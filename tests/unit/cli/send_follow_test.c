@@ -341,16 +341,22 @@ static void a_start_goes_on_behind_what_is_durable(void **state)
 	finish(&u);
 }
 
+// And then there is a position behind it.
+static void one_of_two_is_durable(struct user *u)
+{
+	put("log", 0, "one\ntwo\n");
+	assert_int_equal(begin(u, "position"), 0);
+	expect_line(u, "one");
+	settle(u, 1);
+	finish(u);
+}
+
 static void a_start_finds_the_file_under_its_new_name(void **state)
 {
 	struct user u;
 
 	(void)state;
-	put("log", 0, "one\ntwo\n");
-	assert_int_equal(begin(&u, "position"), 0);
-	expect_line(&u, "one");
-	settle(&u, 1);
-	finish(&u);
+	one_of_two_is_durable(&u);
 	usleep(20000);
 	rename_to("log", "log-20260101");
 	put("log", 0, "three\n");
@@ -376,11 +382,7 @@ static void a_start_finds_the_copy(void **state)
 	struct user u;
 
 	(void)state;
-	put("log", 0, "one\ntwo\n");
-	assert_int_equal(begin(&u, "position"), 0);
-	expect_line(&u, "one");
-	settle(&u, 1);
-	finish(&u);
+	one_of_two_is_durable(&u);
 	copy_to("log", "log.1");
 	put("log", O_TRUNC, "3\nfour\nfive\n");
 	assert_int_equal(begin(&u, "position"), 0);
@@ -395,11 +397,7 @@ static void a_file_that_is_gone_is_told(void **state)
 	struct user u;
 
 	(void)state;
-	put("log", 0, "one\ntwo\n");
-	assert_int_equal(begin(&u, "position"), 0);
-	expect_line(&u, "one");
-	settle(&u, 1);
-	finish(&u);
+	one_of_two_is_durable(&u);
 	// The same inode, as a new file may have it.
 	put("log", O_TRUNC, "another file\n");
 	assert_int_equal(begin(&u, "position"), 0);
