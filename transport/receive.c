@@ -349,13 +349,11 @@ int receive_restore(struct receive *r, const struct received *row, uint32_t now_
 	if (source == NULL || source->epoch < row->epoch)
 		return -EINVAL;
 #ifndef MUTANT_RECEIVE_NOT_REBUILT
-	is = seen_look(r->seen, source, row->seq);
-	if (is == SEEN_NO_WINDOW && seen_grow(r->seen) != 0)
+	is = seen_mark_again(r->seen, source, row->seq);
+	if (is == SEEN_NO_WINDOW)
 		return -ENOMEM;
 	if (is == SEEN_BEYOND)
 		return -EINVAL;
-	if (is == SEEN_NEW || is == SEEN_NO_WINDOW)
-		seen_mark(r->seen, source, row->seq);
 	source->durable = source->floor;
 #else
 	(void)is;

@@ -126,8 +126,8 @@ int receive_adopt(struct receive *r, const struct receive *from,
 // Knows nothing of these sources any more. Before anything is taken.
 void receive_disown(struct receive *r, bool (*goes)(void *arg, uint64_t id), void *arg);
 // After a restart, before anything else: each reliable row of the log, in order. One that is known
-// already changes nothing. -ENOSPC: more sources than the configuration has room for. -EINVAL: the
-// row's epoch was never opened.
+// already changes nothing. -ENOSPC: more sources than the configuration has room for. -ENOMEM.
+// -EINVAL: the row's epoch was never opened.
 int receive_restore(struct receive *r, const struct received *row, uint32_t now_s);
 
 // By enum receive_counter.

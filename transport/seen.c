@@ -1,33 +1,10 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "transport/seen.h"
-
-#include "transport/bytes.h"
+#include "transport/seen_internal.h"
 
 #include <errno.h>
 #include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define WORDS (SEEN_WINDOW / 64)
-#define SAVED_SOURCE 24u // without its window
-
-struct window {
-	uint32_t marked;      // bits
-	uint32_t next;        // free list
-	uint64_t bits[WORDS]; // of seq modulo SEEN_WINDOW
-};
-
-struct seen {
-	// Ids are the senders' choice: without a secret some could be made to meet in one place.
-	uint8_t secret[crypto_shorthash_KEYBYTES];
-	uint32_t capacity, count, slots;
-	uint32_t *table; // 1 + index; 0: free. Linear probing, at most half full
-	struct seen_source *sources;
-	uint32_t free_source;
-	uint32_t oldest, newest;
-	uint32_t window_count, free_window;
-	struct window *windows;
-};
 
 static uint32_t slots_for(uint32_t sources)
 {
@@ -302,23 +279,6 @@ void seen_forget(struct seen *s, struct seen_source *source)
 	s->count--;
 }
 
-int seen_grow(struct seen *s)
-{
-	uint32_t count = s->window_count > 0 ? 2 * s->window_count : 16;
-	struct window *more = realloc(s->windows, count * sizeof(*more));
-
-	if (more == NULL)
-		return -ENOMEM;
-	s->windows = more;
-	for (uint32_t i = s->window_count; i < count; i++) {
-		memset(&more[i], 0, sizeof(more[i]));
-		more[i].next = s->free_window;
-		s->free_window = i;
-	}
-	s->window_count = count;
-	return 0;
-}
-
 enum seen_is seen_look(const struct seen *s, const struct seen_source *source, uint64_t seq)
 {
 	if (seq < source->floor)
@@ -350,6 +310,34 @@ void seen_mark(struct seen *s, struct seen_source *source, uint64_t seq)
 	window = &s->windows[source->window];
 	window->bits[seq % SEEN_WINDOW / 64] |= 1ull << (seq % 64);
 	window->marked++;
+}
+
+static int grow(struct seen *s)
+{
+	uint32_t count = s->window_count > 0 ? 2 * s->window_count : 16;
+	struct window *more = realloc(s->windows, count * sizeof(*more));
+
+	if (more == NULL)
+		return -ENOMEM;
+	s->windows = more;
+	for (uint32_t i = s->window_count; i < count; i++) {
+		memset(&more[i], 0, sizeof(more[i]));
+		more[i].next = s->free_window;
+		s->free_window = i;
+	}
+	s->window_count = count;
+	return 0;
+}
+
+enum seen_is seen_mark_again(struct seen *s, struct seen_source *source, uint64_t seq)
+{
+	enum seen_is is = seen_look(s, source, seq);
+
+	if (is == SEEN_NO_WINDOW && grow(s) == 0)
+		is = SEEN_NEW;
+	if (is == SEEN_NEW)
+		seen_mark(s, source, seq);
+	return is;
 }
 
 // The first seq from 'seq' on whose bit is 'set'; 'end' when there is none before it.
@@ -385,118 +373,6 @@ unsigned seen_runs(const struct seen *s, const struct seen_source *source, struc
 		n++;
 	}
 	return n;
-}
-
-size_t seen_save_room(const struct seen *s)
-{
-	return s->capacity * (size_t)SAVED_SOURCE +
-	       (2 * s->window_count + 1) * sizeof(s->windows[0].bits);
-}
-
-static size_t save_source(const struct seen *s, const struct seen_source *source, uint8_t *to)
-{
-	bool window = source->window != SEEN_NONE;
-
-	put_le64(to, source->id);
-	put_le64(to + 8, source->floor);
-	put_le32(to + 16, source->epoch);
-	put_le32(to + 20, window);
-	if (!window)
-		return SAVED_SOURCE;
-	for (unsigned i = 0; i < WORDS; i++)
-		put_le64(to + SAVED_SOURCE + 8 * i, s->windows[source->window].bits[i]);
-	return SAVED_SOURCE + SEEN_WINDOW / 8;
-}
-
-int seen_save(
-	const struct seen *s, uint32_t *at, uint32_t count, uint8_t *to, size_t *len, size_t room)
-{
-	uint32_t end = s->capacity - *at > count ? *at + count : s->capacity;
-
-	for (; *at < end; ++*at) {
-		const struct seen_source *source = &s->sources[*at];
-
-		if (source->epoch == 0)
-			continue;
-		if (room - *len < SAVED_SOURCE + SEEN_WINDOW / 8)
-			return -ENOSPC;
-		*len += save_source(s, source, to + *len);
-	}
-	return *at == s->capacity;
-}
-
-// Marks what the bits, those of a window above 'floor', say.
-static int mark_all(struct seen *s, struct seen_source *source, uint64_t floor, const uint8_t *bits)
-{
-	for (uint64_t seq = floor + 1; seq < floor + SEEN_WINDOW; seq++) {
-		enum seen_is is;
-
-		if ((bits[seq % SEEN_WINDOW / 8] >> (seq % 8) & 1) == 0)
-			continue;
-		is = seen_look(s, source, seq);
-		if (is == SEEN_NO_WINDOW && seen_grow(s) == 0)
-			is = SEEN_NEW;
-		if (is == SEEN_NEW)
-			seen_mark(s, source, seq);
-		else if (is != SEEN_TWICE)
-			return -ENOSPC;
-	}
-	source->durable = source->floor;
-	return 0;
-}
-
-// Adds a saved source to what is known of it. Returns its bytes; 0: there is no room.
-static size_t load_source(struct seen *s, const uint8_t *from, uint32_t now)
-{
-	uint32_t place = place_of(s, le64(from));
-	struct seen_source *source;
-	uint32_t epoch = le32(from + 16);
-	uint64_t floor = le64(from + 8);
-	bool window = le32(from + 20) != 0;
-
-	if (place != SEEN_NONE && s->sources[place].epoch > epoch)
-		epoch = s->sources[place].epoch;
-	source = seen_open(s, le64(from), epoch, floor, now);
-	if (source == NULL || (window && mark_all(s, source, floor, from + SAVED_SOURCE) != 0))
-		return 0;
-	return SAVED_SOURCE + (window ? SEEN_WINDOW / 8 : 0);
-}
-
-int seen_load(struct seen *s, const uint8_t *from, size_t len, uint32_t now)
-{
-	while (len > 0) {
-		size_t size = SAVED_SOURCE;
-
-		if (len < SAVED_SOURCE)
-			return -EINVAL;
-		size += le32(from + 20) != 0 ? SEEN_WINDOW / 8 : 0;
-		if (len < size || le32(from + 16) == 0)
-			return -EINVAL;
-		if (load_source(s, from, now) == 0)
-			return -ENOSPC;
-		from += size;
-		len -= size;
-	}
-	return 0;
-}
-
-int seen_merge(struct seen *to, const struct seen *from, bool (*moves)(void *arg, uint64_t id),
-	void *arg, uint32_t now)
-{
-	uint8_t saved[SAVED_SOURCE + SEEN_WINDOW / 8];
-	int moved = 0;
-
-	for (uint32_t i = 0; i < from->capacity; i++) {
-		const struct seen_source *source = &from->sources[i];
-
-		if (source->epoch == 0 || !moves(arg, source->id))
-			continue;
-		save_source(from, source, saved);
-		if (load_source(to, saved, now) == 0)
-			return -ENOSPC;
-		moved++;
-	}
-	return moved;
 }
 
 void seen_forget_all(struct seen *s, bool (*goes)(void *arg, uint64_t id), void *arg)

@@ -70,9 +70,9 @@ size_t seen_save_room(const struct seen *seen);
 // more; -ENOSPC: too many windows changed hands, it is to be begun anew.
 int seen_save(const struct seen *seen, uint32_t *at, uint32_t count, uint8_t *to, size_t *len,
 	size_t room);
-// More windows, for what was saved may need more than there ever were at once. Not while events are
-// taken. -ENOMEM.
-int seen_grow(struct seen *seen);
+// Looks, and marks what is new; at a start alone: what was saved may need more windows than there
+// ever were at once, so they are made. What it was; SEEN_NO_WINDOW: there is no memory.
+enum seen_is seen_mark_again(struct seen *seen, struct seen_source *source, uint64_t seq);
 // -EINVAL: not what seen_save() has written. -ENOSPC: more sources than there is room for.
 int seen_load(struct seen *seen, const uint8_t *from, size_t len, uint32_t now);
 
