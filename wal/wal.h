@@ -135,6 +135,19 @@ void wal_close(struct wal *wal);
 // thread.
 void wal_hold(struct wal *wal, uint64_t seq);
 
+// The same for others, any number of them: a sink, a consumer. Whoever adds it owns it, and it must
+// outlive its removal.
+struct wal_holder {
+	_Atomic uint64_t seq;     // rows from here on are kept; whoever added it puts
+	_Atomic uint64_t bytes;   // while the log takes no more than so many; 0: whatever it takes
+	_Atomic uint64_t overrun; // keeper: rows below are gone though they were held; 0: none are
+	struct wal_holder *next;  // the log's
+};
+
+// Any thread but the owner.
+void wal_holder_add(struct wal *wal, struct wal_holder *holder);
+void wal_holder_remove(struct wal *wal, struct wal_holder *holder);
+
 // The durable position as a pair that belongs together: every byte below *offset of the segment
 // that begins with seq *segment_first, and every earlier segment, is durable. Any thread.
 void wal_durable_position(const struct wal *wal, uint64_t *segment_first, uint64_t *offset);

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// Where batches go. A sink of the configuration has a feed in each partition: a thread of its own
+// that reads the log (wal/batches.h), gives batches to the sink's driver, and moves its cursor when
+// the driver says that the other side has confirmed them. Feeds share nothing, so a slow one delays
+// neither another nor reception.
+//
+//	log ─▶ feed: wal_batches_next() ─▶ driver->deliver() ─confirmed▶ cursor stored ─▶ retention
+//
+// A driver is one table of functions, all called by the feed's thread.
+
+#include "common/config.h"
+#include "wal/batches.h"
+#include "wal/cursor.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SINK_WHY_BYTES 512
+
+// Of each feed; its thread is the writer. A driver adds to those marked "driver".
+#define SINK_COUNTERS(X) \
+	X(batches, TOTAL, "batches confirmed by the other side") \
+	X(events, TOTAL, "events confirmed by the other side") \
+	X(payload_bytes, TOTAL, "payload bytes of these events") \
+	X(retries, TOTAL, "deliveries that were begun again") \
+	X(quarantined, TOTAL, "events that the other side can't take, set aside by name") \
+	X(repaired, TOTAL, "events that were missing when a batch was read back, sent again") \
+	X(doubled, TOTAL, "events found more than once when a batch was read back") \
+	X(given_up, TOTAL, "events that retention took before they were delivered") \
+	X(memory_blocks, TOTAL, "blocks read from the writer's memory") \
+	X(disk_blocks, TOTAL, "blocks read from the disk") \
+	X(lag_batches, GAUGE, "sealed batches not confirmed") \
+	X(lag_events, GAUGE, "durable events not confirmed") \
+	X(stopped, GAUGE, "1 after the sink stopped by itself, with an alarm")
+
+enum sink_counter {
+#define X(name, kind, help) SINK_##name,
+	SINK_COUNTERS(X)
+#undef X
+		SINK_COUNTER_COUNT
+};
+
+// What a driver gets to know. All but 'counters' and 'why' stay as they are while it is open.
+struct sink_target {
+	const struct config_sink *config;
+	const char *receiver;
+	const char *dir;   // of the partition; what a driver keeps there begins with its sink's name
+	unsigned partition;
+	struct wal_id log_id;
+	struct wal_cursor cursor; // as the feed knows it when the driver is opened; batch 0: none
+	bool has_cursor;
+	const _Atomic bool *stop; // set: stop waiting, return -ECANCELED
+	uint64_t *counters;       // SINK_COUNTER_COUNT; counter_add() by the feed's thread only
+	char why[SINK_WHY_BYTES]; // the driver's words for what it returned below 0
+};
+
+// What the functions of a driver return below 0:
+//   -EAGAIN     the other side can't now; the feed begins again at its cursor, after a while
+//   -ECANCELED  target->stop was set
+//   others      what repeating can't mend: the sink stops with an alarm that says 'why'
+// Errors of wal_batches_*() are passed on as they are.
+struct sink_driver {
+	const char *kind; // as the configuration says it
+
+	int (*open)(void **ret, struct sink_target *target);
+
+	// The cursor as the other side has it. 1: *ret; 0: it has none for this sink and log. NULL: the
+	// other side keeps none, and the feed's own file is what counts.
+	int (*recall)(void *driver, struct wal_cursor *ret);
+
+	// Delivers 'batch', which wal_batches_next() has just given, and as many more as it likes to
+	// take in the same step, from the same reader. 0: all of it is confirmed, *ret is the cursor
+	// behind it, and *events how many events (rows of the protocol left out) that were. Nothing
+	// that it leaves behind after an error may be seen as delivered twice when it is called again.
+	int (*deliver)(void *driver, struct wal_batches *log, const struct wal_batch *batch,
+		struct wal_cursor *ret, uint64_t *events);
+
+	// After an error, too. NULL is fine.
+	void (*close)(void *driver);
+};
+
+// Sleeps for so long, or until the feed is stopped: then false.
+bool sink_wait(const struct sink_target *target, uint64_t ns);
+
+// The cursor behind a batch.
+struct wal_cursor sink_cursor_behind(const struct wal_batch *batch);
+
+extern const struct sink_driver sink_kafka;
+extern const struct sink_driver sink_files;
