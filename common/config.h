@@ -23,6 +23,8 @@
 #define CONFIG_PARTITIONS_MAX 64
 #define CONFIG_ALL_PARTITIONS UINT64_MAX
 #define CONFIG_CPUS_MAX 128
+#define CONFIG_SINKS_MAX 16
+#define CONFIG_PROPERTIES_MAX 48 // per sink
 
 enum config_mode { MODE_RUN_TO_COMPLETION, MODE_PIPELINE };
 enum config_kind { KIND_PLAIN, KIND_RELIABLE };
@@ -30,6 +32,9 @@ enum config_split { SPLIT_DATAGRAM, SPLIT_LINES };
 enum config_durability { DURABILITY_FLUSH, DURABILITY_DSYNC };
 enum config_compression { COMPRESSION_NONE, COMPRESSION_LZ4 };
 enum config_io { IO_AUTO, IO_URING, IO_SYNC };
+enum config_ack { ACK_LOCAL, ACK_SINK };
+enum config_sink_kind { SINK_KAFKA, SINK_FILES };
+enum config_sink_format { FORMAT_EVENTS, FORMAT_ARROW };
 
 struct config_address {
 	struct in6_addr ip; // IPv4 as ::ffff:a.b.c.d
@@ -66,6 +71,50 @@ struct config_listener {
 	unsigned allow_count; // 0: any source
 	struct config_address allow[CONFIG_ALLOW_MAX];
 	uint32_t source_rate; // packets/s of a source address; 0: any
+	enum config_ack ack;  // what an acknowledgement says; reliable listeners
+};
+
+// A secret is not in the configuration, only where it is.
+enum config_property_source { PROPERTY_PLAIN, PROPERTY_FILE, PROPERTY_ENVIRONMENT };
+
+struct config_property {
+	char name[CONFIG_NAME_MAX];
+	enum config_property_source source;
+	char value[CONFIG_PATH_MAX]; // or the file's path, or the variable's name
+};
+
+// What isn't of the sink's kind has its default.
+struct config_sink {
+	char name[CONFIG_NAME_MAX];
+	enum config_sink_kind kind;
+	bool required;       // retention waits for it, and so do acknowledgements of ACK_SINK
+	uint64_t hold_bytes; // ... while a partition's log takes no more than this; 0: whatever
+	// kafka
+	char topic[CONFIG_PATH_MAX]; // template: {port} {listener} {receiver} {partition}
+	enum config_sink_format format;
+	bool transactions;
+	char cursor_topic[CONFIG_NAME_MAX]; // whose partition 0 the cursors are committed for
+	unsigned transaction_batches;       // most in one transaction, when lagging
+	uint64_t transaction_timeout_ns;
+	unsigned property_count;
+	struct config_property properties[CONFIG_PROPERTIES_MAX]; // librdkafka's, by its names
+	// files
+	char path[CONFIG_PATH_MAX]; // directory
+	char file[CONFIG_PATH_MAX]; // template: {date} {hour} {receiver} {partition} {first} {last}
+				    // {log_id}
+	uint64_t roll_bytes;        // a file takes no further batch that would make it larger
+	uint64_t roll_interval_ns;  // ... nor one received so long after its first event
+};
+
+// The API over TCP, and its consumers.
+struct config_api {
+	char listen[CONFIG_NAME_MAX]; // "10.0.0.1:8443", "[::]:8443"; "": only the Unix socket
+	char certificate[CONFIG_PATH_MAX];
+	char key[CONFIG_PATH_MAX];
+	char tokens[CONFIG_PATH_MAX]; // file of "ROLE[,ROLE] NAME SECRET" lines
+	unsigned consumers;           // most at once, of each partition
+	uint64_t consumer_ttl_ns;     // longest time to live that a consumer may ask for
+	uint64_t consumer_hold_bytes; // largest log that a consumer holds; 0: whatever
 };
 
 // Of each partition.
@@ -117,6 +166,10 @@ struct config {
 	struct config_listener listeners[CONFIG_LISTENERS_MAX];
 	struct config_reliable reliable;
 	struct config_log log;
+	unsigned sink_count;
+	struct config_sink sinks[CONFIG_SINKS_MAX];
+	uint64_t recent_bytes; // of each partition's last blocks in memory, for sinks and consumers
+	struct config_api api;
 };
 
 struct config_problem {

@@ -47,7 +47,7 @@ enum sink_counter {
 struct sink_target {
 	const struct config_sink *config;
 	const char *receiver;
-	const char *dir;   // of the partition; what a driver keeps there begins with its sink's name
+	const char *dir; // of the partition; what a driver keeps there begins with its sink's name
 	unsigned partition;
 	struct wal_id log_id;
 	struct wal_cursor cursor; // as the feed knows it when the driver is opened; batch 0: none
@@ -67,14 +67,15 @@ struct sink_driver {
 
 	int (*open)(void **ret, struct sink_target *target);
 
-	// The cursor as the other side has it. 1: *ret; 0: it has none for this sink and log. NULL: the
-	// other side keeps none, and the feed's own file is what counts.
+	// The cursor as the other side has it. 1: *ret; 0: it has none for this sink and log. NULL:
+	// the other side keeps none, and the feed's own file is what counts.
 	int (*recall)(void *driver, struct wal_cursor *ret);
 
-	// Delivers 'batch', which wal_batches_next() has just given, and as many more as it likes to
-	// take in the same step, from the same reader. 0: all of it is confirmed, *ret is the cursor
-	// behind it, and *events how many events (rows of the protocol left out) that were. Nothing
-	// that it leaves behind after an error may be seen as delivered twice when it is called again.
+	// Delivers 'batch', which wal_batches_next() has just given, and as many more as it likes
+	// to take in the same step, from the same reader. 0: all of it is confirmed, *ret is the
+	// cursor behind it, and *events how many events (rows of the protocol left out) that were.
+	// Nothing that it leaves behind after an error may be seen as delivered twice when it is
+	// called again.
 	int (*deliver)(void *driver, struct wal_batches *log, const struct wal_batch *batch,
 		struct wal_cursor *ret, uint64_t *events);
 
