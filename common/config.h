@@ -34,7 +34,7 @@ enum config_compression { COMPRESSION_NONE, COMPRESSION_LZ4 };
 enum config_io { IO_AUTO, IO_URING, IO_SYNC };
 enum config_ack { ACK_LOCAL, ACK_SINK };
 enum config_sink_kind { SINK_KAFKA, SINK_FILES };
-enum config_sink_format { FORMAT_EVENTS, FORMAT_ARROW };
+enum config_sink_format { SINK_FORMAT_EVENTS, SINK_FORMAT_ARROW };
 
 struct config_address {
 	struct in6_addr ip; // IPv4 as ::ffff:a.b.c.d

@@ -1,27 +1,18 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
-#include "common/config_internal.h"
+#include "common/config_check.h"
+
 #include "common/units.h"
 
 #include <sched.h>
 #include <string.h>
-
-struct checking {
-	const struct config *config;
-	const struct config_node *root;
-	struct config_problems *problems;
-};
-
-#define ERROR(c, line, ...) problem_add((c)->problems, line, false, __VA_ARGS__)
-#define WARN(c, line, ...) problem_add((c)->problems, line, true, __VA_ARGS__)
 
 static const struct config_node *value_or_null(const struct config_node *node)
 {
 	return node == NULL ? NULL : node_value(node);
 }
 
-// The line of a key, of its section when it is not written, else 0.
-static unsigned line_of(const struct checking *c, const char *section, const char *name)
+unsigned line_of(const struct checking *c, const char *section, const char *name)
 {
 	const struct config_node *outer = c->root, *node;
 
@@ -33,8 +24,7 @@ static unsigned line_of(const struct checking *c, const char *section, const cha
 	return section != NULL && outer != NULL ? outer->line : 0;
 }
 
-// The line of an element of a list.
-static unsigned item_line(const struct checking *c, const char *list, unsigned index)
+unsigned item_line(const struct checking *c, const char *list, unsigned index)
 {
 	const struct config_node *outer = value_or_null(node_get(c->root, list));
 	const struct config_node *node = outer != NULL ? outer->child : NULL;
@@ -291,4 +281,5 @@ void config_cross_check(const struct config *config, const struct config_node *r
 	check_compression(&c);
 	check_lists(&c);
 	check_groups(&c);
+	check_sinks(&c);
 }

@@ -47,7 +47,7 @@ static const char *sample_value(const struct config_key *key, char *buf, size_t 
 {
 	const char *value = key->standard;
 
-	if (value == NULL || strcmp(value, "[]") == 0)
+	if (value == NULL || strcmp(value, "[]") == 0 || strcmp(value, "{}") == 0)
 		value = key->example;
 	if (value == NULL)
 		return strcmp(key->name, "receiver") == 0 ? "\"receiver1\"" : "\"name1\"";
@@ -82,13 +82,20 @@ static void print_sample_keys(const struct config_key *keys, const char *indent,
 			print_sample_key(keys, indent, "", out);
 }
 
-// The required key leads the element, so that what is commented out may be used as it stands.
-static void print_sample_list(const struct config_key *keys, FILE *out)
+// The required keys lead the element, so that what is commented out may be used as it stands. A
+// list that may be empty is in the sample.
+static void print_sample_list(const struct config_key *list, FILE *out)
 {
-	for (const struct config_key *key = keys; key->name != NULL; key++)
-		if (key->required)
-			print_sample_key(key, "  ", "- ", out);
-	for (const struct config_key *key = keys; key->name != NULL; key++)
+	const char *dash = list->min > 0 ? "- " : "#- ";
+	const char *rest = list->min > 0 ? "  " : "  #";
+
+	for (const struct config_key *key = list->children; key->name != NULL; key++) {
+		if (!key->required)
+			continue;
+		print_sample_key(key, "  ", dash, out);
+		dash = rest;
+	}
+	for (const struct config_key *key = list->children; key->name != NULL; key++)
 		if (!key->required)
 			print_sample_key(key, "    ", "", out);
 }
@@ -107,7 +114,7 @@ void config_print_sample(FILE *out)
 		print_comment("", key->help, out);
 		fprintf(out, "%s:\n", key->name);
 		if (key->type == TYPE_LIST)
-			print_sample_list(key->children, out);
+			print_sample_list(key, out);
 		else
 			print_sample_keys(key->children, "  ", out);
 	}

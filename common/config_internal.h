@@ -28,6 +28,14 @@ void value_read(const struct config_key *key, const struct config_node *node, vo
 // The same from the table's default, which is always right.
 void value_read_default(const struct config_key *key, void *holder);
 
+// config_print.c: "PREFIXTEXT" with its quotes, TEXT escaped.
+void quoted_print(const char *prefix, const char *text, FILE *out);
+
+// config_properties.c
+void properties_read(const struct config_key *key, const struct config_node *node, void *holder,
+	const char *path, struct config_problems *problems);
+void properties_print(const struct config_key *key, const void *holder, FILE *out);
+
 // config_address.c
 
 enum address_form {

@@ -173,6 +173,8 @@ static void read_key(const struct config_key *key, const struct config_node *nod
 		read_section(key, node, holder, problems);
 	else if (key->type == TYPE_LIST)
 		read_list(key, node, holder, problems);
+	else if (key->type == TYPE_PROPERTIES)
+		properties_read(key, node, holder, path, problems);
 	else
 		value_read(key, node, holder, path, problems);
 }

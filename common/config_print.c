@@ -34,14 +34,19 @@ static void print_choice(const struct config_key *key, uint64_t index, FILE *out
 	fprintf(out, "%.*s", (int)strcspn(choice, "|"), choice);
 }
 
-static void print_quoted(const char *text, FILE *out)
+static void print_escaped(const char *text, FILE *out)
 {
-	fputc('"', out);
 	for (; *text != '\0'; text++) {
 		if (*text == '"' || *text == '\\')
 			fputc('\\', out);
 		fputc(*text, out);
 	}
+}
+
+void quoted_print(const char *prefix, const char *text, FILE *out)
+{
+	fprintf(out, "\"%s", prefix);
+	print_escaped(text, out);
 	fputc('"', out);
 }
 
@@ -137,8 +142,11 @@ static void print_value(const struct config_key *key, const void *holder, FILE *
 	case TYPE_LISTEN_ADDRESS:
 		print_listen_address(holder, out);
 		break;
+	case TYPE_PROPERTIES:
+		properties_print(key, holder, out);
+		break;
 	default:
-		print_quoted((const char *)holder + key->offset, out);
+		quoted_print("", (const char *)holder + key->offset, out);
 		break;
 	}
 }
@@ -148,7 +156,7 @@ static bool is_absent(const struct config_key *key, const void *holder)
 {
 	const struct config_listener *listener = holder;
 
-	if (key->type == TYPE_NAME || key->type == TYPE_PATH)
+	if (key->type == TYPE_NAME || key->type == TYPE_PATH || key->type == TYPE_TEXT)
 		return *((const char *)holder + key->offset) == '\0';
 	return key->type == TYPE_LISTEN_ADDRESS && listener->any_address;
 }

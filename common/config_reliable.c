@@ -2,10 +2,6 @@
 
 #include "common/config_table.h"
 
-#define KIB 1024ull
-#define MIB (1024 * KIB)
-#define GIB (1024 * MIB)
-
 #define FIELD(member) \
 	.offset = offsetof(struct config_reliable, member), \
 	.size = sizeof(((struct config_reliable *)0)->member)

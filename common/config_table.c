@@ -2,16 +2,6 @@
 
 #include "common/config_table.h"
 
-#define KIB 1024ull
-#define MIB (1024 * KIB)
-#define GIB (1024 * MIB)
-#define TIB (1024 * GIB)
-#define US 1000ull
-#define MS (1000 * US)
-#define SECOND (1000 * MS)
-#define HOUR (3600 * SECOND)
-#define DAY (24 * HOUR)
-
 #define FIELD(type, member) .offset = offsetof(struct type, member), .size = SIZE_OF(type, member)
 #define SIZE_OF(type, member) sizeof(((struct type *)0)->member)
 
@@ -42,6 +32,15 @@ static const struct config_key memory_keys[] = {
 		.power_of_two = true,
 		.unit = "mbufs",
 		.help = "Room of the ring between a receiving lcore and a partition",
+	},
+	{
+		.name = "recent",
+		.type = TYPE_SIZE,
+		FIELD(config, recent_bytes),
+		.standard = "32MiB",
+		.max = 16 * GIB,
+		.help = "Last blocks of each partition that stay in memory for sinks and "
+			"consumers, who else read the disk; without sinks and api.listen none",
 	},
 	{.name = NULL},
 };
@@ -235,153 +234,14 @@ static const struct config_key listener_keys[] = {
 		.help = "What is taken of each source address, by each receiving lcore; the rest "
 			"is the drop source_rate; 0 is no limit",
 	},
-	{.name = NULL},
-};
-
-static const struct config_key log_keys[] = {
 	{
-		.name = "segment_size",
-		.type = TYPE_SIZE,
-		FIELD(config_log, segment_bytes),
-		.standard = "1GiB",
-		.min = 16 * MIB,
-		.max = TIB,
-		.multiple = MIB,
-		.help = "Size of a segment file; at least 4 x queue_depth x block_size",
-	},
-	{
-		.name = "block_size",
-		.type = TYPE_SIZE,
-		FIELD(config_log, block_bytes),
-		.standard = "1MiB",
-		.min = 128 * KIB,
-		.max = 16 * MIB,
-		.multiple = 4 * KIB,
-		.help = "Memory of one block, the unit of a disk write",
-	},
-	{
-		.name = "queue_depth",
-		.type = TYPE_UINT,
-		FIELD(config_log, queue_depth),
-		.standard = "8",
-		.min = 1,
-		.max = 64,
-		.unit = "blocks",
-		.help = "Blocks in flight to the disk, for each partition",
-	},
-	{
-		.name = "commit_interval",
-		.type = TYPE_DURATION,
-		FIELD(config_log, commit_interval_ns),
-		.standard = "50ms",
-		.min = 100 * US,
-		.max = 10 * SECOND,
-		.help = "A block is written at latest so long after its first event",
-	},
-	{
-		.name = "seal_interval",
-		.type = TYPE_DURATION,
-		FIELD(config_log, seal_interval_ns),
-		.standard = "200ms",
-		.min = MS,
-		.max = HOUR,
-		.help = "A batch is sealed at latest so long after its first event",
-	},
-	{
-		.name = "seal_size",
-		.type = TYPE_SIZE,
-		FIELD(config_log, seal_bytes),
-		.standard = "64MiB",
-		.min = 128 * KIB,
-		.max = TIB,
-		.help = "A batch is sealed when its blocks hold so many bytes",
-	},
-	{
-		.name = "seal_events",
-		.type = TYPE_UINT,
-		FIELD(config_log, seal_events),
-		.standard = "1000000",
-		.min = 1,
-		.max = 1000000000000,
-		.unit = "events",
-		.help = "A batch is sealed when it holds so many events",
-	},
-	{
-		.name = "retain_size",
-		.type = TYPE_SIZE,
-		FIELD(config_log, retain_bytes),
-		.standard = "0",
-		.max = 1024 * TIB,
-		.help = "Oldest segments of a partition go when its log is larger; 0 keeps them "
-			"until the disk is full",
-	},
-	{
-		.name = "retain_age",
-		.type = TYPE_DURATION,
-		FIELD(config_log, retain_age_ns),
-		.standard = "0",
-		.max = 36500 * DAY,
-		.help = "Segments go when their youngest event is older; 0 keeps them for ever",
-	},
-	{
-		.name = "scrub_rate",
-		.type = TYPE_SIZE,
-		FIELD(config_log, scrub_rate),
-		.standard = "32MiB",
-		.max = 64 * GIB,
-		.unit = "bytes/s",
-		.help = "Closed segments are read again in the background at this rate, over all "
-			"partitions, to find damage; 0 does not",
-	},
-	{
-		.name = "scrub_interval",
-		.type = TYPE_DURATION,
-		FIELD(config_log, scrub_interval_ns),
-		.standard = "7d",
-		.min = SECOND,
-		.max = 3650 * DAY,
-		.help = "Time from the begin of reading all closed segments again to the next",
-	},
-	{
-		.name = "durability",
+		.name = "ack",
 		.type = TYPE_CHOICE,
-		FIELD(config_log, durability),
-		.standard = "flush",
-		.choices = "flush|dsync",
-		.help = "How a write becomes durable: a flush per group of writes, or O_DSYNC "
-			"writes; "
-			"'millrace doctor' measures both",
-	},
-	{
-		.name = "compression",
-		.type = TYPE_CHOICE,
-		FIELD(config_log, compression),
-		.standard = "none",
-		.choices = "none|lz4",
-		.help = "Whether blocks are compressed before they are written, where that saves a "
-			"tenth: for text on slow disks",
-	},
-	{
-		.name = "compressed_partitions",
-		.type = TYPE_PARTITIONS,
-		FIELD(config_log, compressed_partitions),
-		.standard = CONFIG_ALL_TEXT,
-		.help = "Partitions that 'compression' is for",
-	},
-	{
-		.name = "io",
-		.type = TYPE_CHOICE,
-		FIELD(config_log, io),
-		.standard = "auto",
-		.choices = "auto|io_uring|pwrite",
-		.help = "How blocks are written; auto takes io_uring where the kernel has it",
-	},
-	{
-		.name = "direct",
-		.type = TYPE_BOOL,
-		FIELD(config_log, direct),
-		.standard = "true",
-		.help = "Write past the page cache (O_DIRECT) where the file system can",
+		FIELD(config_listener, ack),
+		.standard = "local",
+		.choices = "local|sink",
+		.help = "What an acknowledgement says: durable on this receiver's disk, or "
+			"confirmed by every sink that is 'required'",
 	},
 	{.name = NULL},
 };
@@ -469,6 +329,7 @@ const struct config_key config_keys[] = {
 		.type = TYPE_LIST,
 		FIELD(config, ports[0]),
 		.count_offset = offsetof(struct config, port_count),
+		.min = 1,
 		.max = CONFIG_PORTS_MAX,
 		.children = port_keys,
 		.help = "Devices that packets come from",
@@ -478,9 +339,26 @@ const struct config_key config_keys[] = {
 		.type = TYPE_LIST,
 		FIELD(config, listeners[0]),
 		.count_offset = offsetof(struct config, listener_count),
+		.min = 1,
 		.max = CONFIG_LISTENERS_MAX,
 		.children = listener_keys,
 		.help = "Where events arrive; the first that fits takes the datagram",
+	},
+	{
+		.name = "sinks",
+		.type = TYPE_LIST,
+		FIELD(config, sinks[0]),
+		.count_offset = offsetof(struct config, sink_count),
+		.max = CONFIG_SINKS_MAX,
+		.children = config_sink_keys,
+		.help = "Where sealed batches go (docs/sinks.md)",
+	},
+	{
+		.name = "api",
+		.type = TYPE_SECTION,
+		.offset = offsetof(struct config, api),
+		.children = config_api_keys,
+		.help = "The HTTP interface over TCP, and its consumers",
 	},
 	{
 		.name = "reliable",
@@ -493,7 +371,7 @@ const struct config_key config_keys[] = {
 		.name = "log",
 		.type = TYPE_SECTION,
 		.offset = offsetof(struct config, log),
-		.children = log_keys,
+		.children = config_log_keys,
 		.help = "The log of each partition",
 	},
 	{.name = NULL},

@@ -5,6 +5,16 @@
 
 #include "common/config.h"
 
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+#define GIB (1024 * MIB)
+#define TIB (1024 * GIB)
+#define US 1000ull
+#define MS (1000 * US)
+#define SECOND (1000 * MS)
+#define HOUR (3600 * SECOND)
+#define DAY (24 * HOUR)
+
 enum config_type {
 	TYPE_TEXT,     // printable, into a char array of 'size'
 	TYPE_NAME,     // the same of letters, digits, '.', '_', '-'
@@ -20,6 +30,7 @@ enum config_type {
 	TYPE_GATEWAYS,       // of other hosts, without a prefix
 	TYPE_PREFIXES,       // of networks
 	TYPE_LISTEN_ADDRESS, // config_listener.address and any_address
+	TYPE_PROPERTIES,     // an array of struct config_property: a map of names and texts
 	TYPE_SECTION,        // a map of 'children'
 	TYPE_LIST,           // a list of maps of 'children'
 };
@@ -36,7 +47,7 @@ struct config_key {
 	const char *standard; // default as it would be written; NULL: has none and is required, or
 			      // is told by 'standard_help'
 	const char *standard_help; // the default in words, where it is no fixed value
-	uint64_t min, max;         // UINT, SIZE, DURATION; LIST and arrays: most elements
+	uint64_t min, max;         // UINT, SIZE, DURATION; LIST and arrays: of elements
 	uint64_t multiple;         // value must be a multiple of it; 0: any
 	bool power_of_two;
 	bool required;
@@ -51,7 +62,10 @@ struct config_key {
 };
 
 extern const struct config_key config_keys[]; // ends with name NULL
+extern const struct config_key config_api_keys[];
+extern const struct config_key config_log_keys[];
 extern const struct config_key config_reliable_keys[];
+extern const struct config_key config_sink_keys[];
 
 // What the key takes, in words: "128KiB to 16MiB", "flush or dsync". buf: at least 128 bytes.
 const char *config_range_text(const struct config_key *key, char *buf);

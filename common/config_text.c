@@ -66,6 +66,9 @@ const char *config_range_text(const struct config_key *key, char *buf)
 	case TYPE_PREFIXES:
 		snprintf(buf, 128, "at most %" PRIu64 " prefixes, such as 10.0.0.0/8", key->max);
 		return buf;
+	case TYPE_PROPERTIES:
+		snprintf(buf, 128, "at most %" PRIu64 " names and values", key->max);
+		return buf;
 	case TYPE_LISTEN_ADDRESS:
 		return "an IPv4 or IPv6 address";
 	case TYPE_LIST:

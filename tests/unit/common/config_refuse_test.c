@@ -7,23 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct refusal {
-	const char *key; // behind BASE, in line 2
-	const char *part;
-};
-
-static void assert_each(const struct refusal *rows, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		char text[2048];
-
-		snprintf(text, sizeof(text), BASE ",\n%s}\n", rows[i].key);
-		assert_refused(text, 2, rows[i].part);
-	}
-}
-
-#define ASSERT_EACH(rows) assert_each(rows, sizeof(rows) / sizeof(rows[0]))
-
 static void values_out_of_range_are_refused(void **state)
 {
 	static const struct refusal rows[] = {

@@ -188,6 +188,11 @@ static void what_is_printed_is_read_back_to_the_same(void **state)
 		"log: {segment_size: 17MiB, block_size: 132KiB, queue_depth: 1, commit_interval: "
 		"1.5ms, retain_size: 100GB, retain_age: 90s, durability: dsync, io: io_uring, "
 		"direct: false, compression: lz4, compressed_partitions: 0-1}\n",
+		PORT "listeners: [{port: 1, kind: reliable, ack: sink}]\n"
+		     "sinks: [{name: out, kind: kafka, topic: '{port}', properties: "
+		     "{bootstrap.servers: 'a\"b:1', sasl.password: 'file:/p', x: 'env:Y'}}, "
+		     "{name: f, kind: files, path: /s, roll_interval: 0}]\n"
+		     "api: {listen: '1.2.3.4:5', certificate: /c, key: /k, tokens: /t}\n",
 		PORT LISTENER "mode: pipeline\npartitions: 64\ncpus: 0-64\nlog: {compression: lz4, "
 			      "compressed_partitions: '0,5-7,63'}\n",
 	};

@@ -63,3 +63,20 @@ static inline void assert_refused(const char *text, unsigned line, const char *p
 		fail_msg("wanted %u: '%s' of: %s", line, part, text);
 	}
 }
+
+struct refusal {
+	const char *key; // behind BASE, in line 2
+	const char *part;
+};
+
+static inline void assert_each(const struct refusal *rows, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		char text[2048];
+
+		snprintf(text, sizeof(text), BASE ",\n%s}\n", rows[i].key);
+		assert_refused(text, 2, rows[i].part);
+	}
+}
+
+#define ASSERT_EACH(rows) assert_each(rows, sizeof(rows) / sizeof(rows[0]))

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What no single key of sinks, acknowledgements and the API can say.
+
+#include "common/config_check.h"
+
+#include <string.h>
+
+static const struct config_property *property(const struct config_sink *sink, const char *name)
+{
+	for (unsigned i = 0; i < sink->property_count; i++)
+		if (strcmp(sink->properties[i].name, name) == 0)
+			return &sink->properties[i];
+	return NULL;
+}
+
+static void check_kafka(const struct checking *c, unsigned i, unsigned line)
+{
+	const struct config_sink *sink = &c->config->sinks[i];
+
+	if (property(sink, "bootstrap.servers") == NULL)
+		ERROR(c, line,
+			"sinks[%u].properties: there is no bootstrap.servers: a list HOST:PORT,… "
+			"of Kafka brokers",
+			i);
+}
+
+static void check_sink(const struct checking *c, unsigned i)
+{
+	const struct config_sink *sink = &c->config->sinks[i];
+	unsigned line = item_line(c, "sinks", i);
+
+	for (unsigned j = 0; j < i; j++)
+		if (strcmp(sink->name, c->config->sinks[j].name) == 0)
+			ERROR(c, line, "sinks[%u].name: '%s' is also sinks[%u]", i, sink->name, j);
+	if (sink->kind == SINK_KAFKA)
+		check_kafka(c, i, line);
+	else if (sink->path[0] == '\0')
+		ERROR(c, line, "sinks[%u].path: is missing: files need a directory", i);
+}
+
+static bool waits_for_sinks(const struct config *config)
+{
+	for (unsigned i = 0; i < config->sink_count; i++)
+		if (config->sinks[i].required)
+			return true;
+	return false;
+}
+
+// One place in the log covers what all reliable listeners of a partition acknowledge.
+static void check_acks(const struct checking *c)
+{
+	const struct config_listener *first = NULL;
+
+	for (unsigned i = 0; i < c->config->listener_count; i++) {
+		const struct config_listener *listener = &c->config->listeners[i];
+		unsigned line = item_line(c, "listeners", i);
+
+		if (listener->ack == ACK_SINK && listener->kind != KIND_RELIABLE)
+			ERROR(c, line, "listeners[%u].ack: a plain listener acknowledges nothing",
+				i);
+		else if (listener->ack == ACK_SINK && !waits_for_sinks(c->config))
+			ERROR(c, line,
+				"listeners[%u].ack: sink: there is no sink that is 'required'", i);
+		if (listener->kind != KIND_RELIABLE)
+			continue;
+		if (first == NULL)
+			first = listener;
+		else if (first->ack != listener->ack)
+			ERROR(c, line,
+				"listeners[%u].ack: must be the same for all reliable listeners, "
+				"and '%s' has another",
+				i, first->name);
+	}
+}
+
+static void check_api(const struct checking *c)
+{
+	const struct config_api *api = &c->config->api;
+	const struct {
+		const char *name, *value;
+	} needed[] = {
+		{"certificate", api->certificate}, {"key", api->key}, {"tokens", api->tokens}};
+
+	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
+		unsigned line =
+			line_of(c, "api", api->listen[0] != '\0' ? "listen" : needed[i].name);
+
+		if (api->listen[0] != '\0' && needed[i].value[0] == '\0')
+			ERROR(c, line, "api.%s: is missing: over TCP there are only TLS and tokens",
+				needed[i].name);
+		else if (api->listen[0] == '\0' && needed[i].value[0] != '\0')
+			WARN(c, line, "api.%s: means nothing without api.listen", needed[i].name);
+	}
+}
+
+void check_sinks(const struct checking *c)
+{
+	for (unsigned i = 0; i < c->config->sink_count; i++)
+		check_sink(c, i);
+	check_acks(c);
+	check_api(c);
+}
