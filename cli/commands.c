@@ -13,6 +13,8 @@
 	X(cmd_drops) \
 	X(cmd_ports) \
 	X(cmd_batches) \
+	X(cmd_sinks) \
+	X(cmd_sinks_reset) \
 	X(cmd_send) \
 	X(cmd_relay) \
 	X(cmd_log_ls) \

@@ -120,6 +120,7 @@ const struct http_route *api_routes(struct receiver *receiver)
 		{"/api/v1/partitions", api_partitions, NULL},
 		{"/api/v1/batches", api_batches, NULL},
 		{"/api/v1/log", api_log, NULL},
+		{"/api/v1/sinks", api_sinks, NULL},
 		{"/api/v1/config", api_config, NULL},
 		{NULL, NULL, NULL},
 	};

@@ -44,6 +44,9 @@ struct partition {
 	struct wal_recovery recovery;
 	int64_t time;              // received_at set last; owner
 	struct reliable *reliable; // NULL: no listener is reliable; owner
+	// What required sinks have confirmed, where acknowledgements wait for that; else NULL.
+	// Their threads write it.
+	const _Atomic uint64_t *confirmed;
 };
 
 // One rx queue, as the lcore that polls it sees it.

@@ -43,6 +43,33 @@ static void add_damaged(const struct receiver *r, json_t *reasons)
 	}
 }
 
+static void add_sinks(const struct receiver *r, json_t *reasons)
+{
+	if (r->undelivered_partitions > 0)
+		json_array_append_new(reasons,
+			json_sprintf("%u partitions more than configured have batches that a sink "
+				     "has not delivered; the log names them",
+				r->undelivered_partitions));
+	for (unsigned i = 0; i < sinks_count(r->sinks); i++) {
+		struct sink_status status;
+		uint64_t given_up;
+
+		sinks_status(r->sinks, i, &status);
+		given_up = status.counters[SINK_given_up];
+		if (status.why[0] != '\0')
+			json_array_append_new(
+				reasons, json_sprintf("sink %s, partition %u: %s: %s",
+						 status.config->name, status.partition,
+						 sink_state_text(status.state), status.why));
+		if (given_up > 0)
+			json_array_append_new(
+				reasons, json_sprintf("sink %s, partition %u: %llu events were not "
+						      "delivered and are gone by retention",
+						 status.config->name, status.partition,
+						 (unsigned long long)given_up));
+	}
+}
+
 static void add_ports(const struct receiver *r, json_t *reasons)
 {
 	for (unsigned i = 0; i < r->dp.port_count; i++) {
@@ -71,6 +98,7 @@ enum health receiver_health(const struct receiver *r, json_t *reasons)
 	failed = json_array_size(reasons);
 	add_full(r, reasons);
 	add_damaged(r, reasons);
+	add_sinks(r, reasons);
 	add_ports(r, reasons);
 	if (failed > 0)
 		return HEALTH_FAILED;

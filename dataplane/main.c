@@ -190,6 +190,8 @@ static int start(struct receiver *r)
 	if (err == 0)
 		err = partitions_open(&r->dp, r->lock_fd);
 	if (err == 0)
+		err = delivery_make(r);
+	if (err == 0)
 		err = ports_open(&r->dp);
 	if (err == 0)
 		err = filter_make(&r->dp);
@@ -205,6 +207,8 @@ static int start(struct receiver *r)
 		err = lcores_launch(&r->dp);
 	if (err == 0)
 		err = partitions_scrub(&r->dp);
+	if (err == 0)
+		err = delivery_start(r);
 	if (err == 0)
 		err = start_api(r);
 	return err;
@@ -246,6 +250,7 @@ static int stop(struct receiver *r)
 	if (r->dp.lcores != NULL)
 		lcores_free(&r->dp);
 	reliable_free(&r->dp);
+	delivery_free(r);
 	host_free(&r->dp);
 	filter_free(&r->dp);
 	ports_close(&r->dp);

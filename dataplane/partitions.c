@@ -85,7 +85,7 @@ static int open_partition(struct dataplane *dp, unsigned number, int lock_fd, co
 		.log = dp->config->log,
 		.lock_fd = lock_fd,
 		.hugepages = dp->config->hugepages,
-		.hold = plan_has_reliable(dp->config),
+		.hold = true,
 	};
 	int err;
 

@@ -6,6 +6,7 @@
 #include "common/config.h"
 #include "dataplane/dataplane.h"
 #include "http/server.h"
+#include "sinks/sinks.h"
 
 #include <signal.h>
 #include <stdbool.h>
@@ -19,7 +20,9 @@ struct receiver {
 	int64_t started_at; // real time, ns
 	uint64_t started_ticks;
 	struct http *http;
-	bool print_durable; // for tests: "durable PARTITION SEQ" lines on stdout
+	struct sinks *sinks;
+	unsigned undelivered_partitions; // more than 'partitions', with batches a sink doesn't have
+	bool print_durable;              // for tests: "durable PARTITION SEQ" lines on stdout
 	uint64_t printed[CONFIG_PARTITIONS_MAX];
 	int told_failed[CONFIG_PARTITIONS_MAX];
 };
@@ -36,6 +39,11 @@ int control_loop(struct receiver *receiver);
 // Prints what became durable since the last call, when asked to.
 void control_print_durable(struct receiver *receiver);
 
+// Sinks: made when the logs are open, before anything is acknowledged; started when the lcores run.
+int delivery_make(struct receiver *receiver);
+int delivery_start(struct receiver *receiver);
+void delivery_free(struct receiver *receiver);
+
 // The routes of the API; they live as long as the receiver.
 const struct http_route *api_routes(struct receiver *receiver);
 
@@ -46,6 +54,7 @@ void api_ports(const struct http_request *req, struct http_reply *reply, void *a
 void api_partitions(const struct http_request *req, struct http_reply *reply, void *arg);
 void api_batches(const struct http_request *req, struct http_reply *reply, void *arg);
 void api_log(const struct http_request *req, struct http_reply *reply, void *arg);
+void api_sinks(const struct http_request *req, struct http_reply *reply, void *arg);
 void api_config(const struct http_request *req, struct http_reply *reply, void *arg);
 
 // The value of one counter of a partition, 0 where there is none by that name.

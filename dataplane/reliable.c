@@ -219,10 +219,18 @@ unsigned reliable_partition(const struct dataplane *dp, const uint8_t *payload, 
 	return reliable_partition_of(dp, header.source);
 }
 
-static uint64_t durable_seq(const struct reliable *rel)
+// What may be acknowledged, by the policy of the listeners.
+static uint64_t safe_seq(const struct reliable *rel)
 {
-	return atomic_load_explicit(
+	uint64_t durable = atomic_load_explicit(
 		&wal_state(rel->partition->wal)->durable_seq, memory_order_relaxed);
+	uint64_t confirmed = UINT64_MAX;
+
+#ifndef MUTANT_ACK_LOCAL
+	if (rel->partition->confirmed != NULL)
+		confirmed = atomic_load_explicit(rel->partition->confirmed, memory_order_relaxed);
+#endif
+	return confirmed < durable ? confirmed : durable;
 }
 
 // What was appended until now, once it all is in submitted blocks: the next block has begun, or
@@ -242,9 +250,9 @@ static void look_at_blocks(struct reliable *rel)
 
 static void look_at_durable(struct reliable *rel)
 {
-	uint64_t durable = durable_seq(rel);
+	uint64_t safe = safe_seq(rel);
 
-	while (rel->count > 0 && rel->ends[rel->first] <= durable) {
+	while (rel->count > 0 && rel->ends[rel->first] <= safe) {
 		receive_durable(rel->receive);
 		rel->first = (rel->first + 1) % ENDS;
 		rel->count--;
@@ -270,6 +278,24 @@ static int append(struct lcore *lcore, struct reliable *rel, const struct receiv
 	memcpy(event.src_addr, peer->address, sizeof(event.src_addr));
 	err = batcher_append(rel->partition->batcher, &event);
 	return err == -EAGAIN ? pipeline_wait(lcore, rel->partition, &event, NULL) : err;
+}
+
+// After a start everything in the logs counts as acknowledged for whoever asks. Where the policy is
+// 'sink' it isn't until the sinks say so, of every partition: a source may have been another's.
+static bool may_answer(const struct lcore *lcore, struct reliable *rel)
+{
+	const struct dataplane *dp = lcore->dp;
+
+	if (rel->answers || rel->partition->confirmed == NULL)
+		return true;
+#ifndef MUTANT_ACK_AT_RESTART
+	for (unsigned p = 0; p < dp->partition_count; p++)
+		if (atomic_load_explicit(dp->partitions[p].confirmed, memory_order_relaxed) <
+			dp->partitions[p].recovery.next_seq)
+			return false;
+#endif
+	rel->answers = true;
+	return true;
 }
 
 static unsigned append_all(
@@ -301,6 +327,10 @@ void reliable_take(struct lcore *lcore, struct partition *partition, struct rte_
 	struct peer peer;
 	int dropped;
 
+	if (!may_answer(lcore, rel)) {
+		count_drop(lcore, DROP_rel_unconfirmed, 1);
+		return;
+	}
 	peer_of(&peer, lcore, m, packet);
 	if (m->nb_segs > 1)
 		data = chain_payload(lcore, m, packet);

@@ -16,7 +16,8 @@ struct reliable {
 	unsigned first, count;
 	struct received *events; // room for a datagram's
 	struct save *save;
-	bool news; // its counters have moved
+	bool news;    // its counters have moved
+	bool answers; // where acknowledgements wait for sinks: see may_answer()
 	struct counter_set set;
 	uint64_t values[RECEIVE_COUNTER_COUNT];
 };

@@ -20,6 +20,10 @@
 
 #define SINK_WHY_BYTES 512
 
+// As what 'millrace sinks reset' stores where a sink is to go on, beside the same in its own
+// cursor. No sink's name has a '~'.
+#define SINK_RESET_NAME "%s~reset"
+
 // Of each feed; its thread is the writer. A driver adds to those marked "driver".
 #define SINK_COUNTERS(X) \
 	X(batches, TOTAL, "batches confirmed by the other side") \

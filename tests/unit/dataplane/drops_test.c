@@ -254,7 +254,8 @@ static void each_name_that_parsing_can_give_is_reached(void **state)
 #define X(name, help) [DROP_rel_##name] = true,
 		RECEIVE_DROPS(X)
 #undef X
-			[DROP_rel_untaken] = true,
+			[DROP_rel_unconfirmed] = true,
+		[DROP_rel_untaken] = true,
 	};
 	struct frame f;
 
