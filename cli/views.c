@@ -150,6 +150,16 @@ static void status_durable(const json_t *partitions, FILE *out)
 	}
 }
 
+static void status_sink(const json_t *sink, FILE *out)
+{
+	char behind[VIEW_TEXT_BYTES];
+
+	if (!json_is_object(sink))
+		return;
+	fprintf(out, ", slowest sink %s %s: %s events behind", view_text(sink, "sink"),
+		view_text(sink, "state"), count(sink, "lag_events", behind));
+}
+
 static void status_log(const json_t *status, const json_t *top, const json_t *partitions, FILE *out)
 {
 	double written = view_number(json_object_get(top, "total"), "written_bytes_per_second");
@@ -167,6 +177,7 @@ static void status_log(const json_t *status, const json_t *top, const json_t *pa
 		fprintf(out, "%.1f h left until the disk is full", (double)left / 3600e9);
 	if (json_array_size(partitions) > 0)
 		status_durable(partitions, out);
+	status_sink(json_object_get(status, "slowest_sink"), out);
 	fputc('\n', out);
 }
 

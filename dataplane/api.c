@@ -71,6 +71,31 @@ static void add_disk(const struct receiver *r, json_t *data)
 	json_object_set_new(data, "log_bytes", json_integer((json_int_t)log_bytes));
 }
 
+// The sink with most events still to deliver; null without sinks.
+static json_t *slowest_sink(const struct receiver *r)
+{
+	struct sink_status worst = {0}, status;
+	uint64_t most = 0;
+
+	for (unsigned i = 0; i < sinks_count(r->sinks); i++) {
+		uint64_t behind;
+
+		sinks_status(r->sinks, i, &status);
+		behind = status.durable_seq > status.cursor.seq
+				 ? status.durable_seq - status.cursor.seq
+				 : 0;
+		if (worst.config == NULL || behind > most) {
+			worst = status;
+			most = behind;
+		}
+	}
+	if (worst.config == NULL)
+		return json_null();
+	return json_pack("{s:s, s:i, s:s, s:I}", "sink", worst.config->name, "partition",
+		(int)worst.partition, "state", sink_state_text(worst.state), "lag_events",
+		(json_int_t)most);
+}
+
 void api_status(const struct http_request *req, struct http_reply *reply, void *arg)
 {
 	const struct receiver *r = arg;
@@ -90,8 +115,10 @@ void api_status(const struct http_request *req, struct http_reply *reply, void *
 		"data_path", r->config.data, "port_count", (int)r->dp.port_count, "partition_count",
 		(int)r->dp.partition_count, "lcore_count", (int)r->dp.lcore_count, "hugepages",
 		(int)r->config.hugepages);
-	if (reply->data != NULL)
-		add_disk(r, reply->data);
+	if (reply->data == NULL)
+		return;
+	add_disk(r, reply->data);
+	json_object_set_new(reply->data, "slowest_sink", slowest_sink(r));
 }
 
 void api_config(const struct http_request *req, struct http_reply *reply, void *arg)

@@ -66,7 +66,8 @@ static void spans_have_the_unit_that_fits(void **state)
 static const char status_json[] =
 	"{\"health\":\"degraded\",\"reasons\":[\"port a: link down\",\"b\"],"
 	"\"uptime_ns\":7200000000000,\"log_bytes\":5000,\"disk_free_bytes\":7200000,"
-	"\"retain_bytes\":null,\"retain_age_ns\":null}";
+	"\"retain_bytes\":null,\"retain_age_ns\":null,\"slowest_sink\":{\"sink\":\"out\","
+	"\"partition\":1,\"state\":\"retrying\",\"lag_events\":12000}}";
 static const char top_json[] =
 	"{\"total\":{\"packets_per_second\":1490000.0,\"events_per_second\":1490000.0,"
 	"\"bits_per_second\":12,\"written_bytes_per_second\":1000.0,\"write_amplification\":1.1,"
@@ -95,7 +96,8 @@ static void status_is_four_lines_with_health_and_why_first(void **state)
 	assert_shows("health  degraded, up 2 h: port a: link down (and 1 more)\n");
 	assert_shows("rate    1.49 M packets/s, 1.49 M events/s, 12 bit/s\n");
 	assert_shows("drops   ring_full: 0 packets/s, 34.0 k since the start (no room)\n");
-	assert_shows("log     5.00 kB, 2.0 h left until the disk is full, durable below seq 77\n");
+	assert_shows("log     5.00 kB, 2.0 h left until the disk is full, durable below seq 77, "
+		     "slowest sink out retrying: 12.0 k events behind\n");
 	assert_int_equal(lines(), 4);
 	end();
 	json_decref(status);
