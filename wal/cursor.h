@@ -22,8 +22,10 @@ void wal_cursor_text(const struct wal_cursor *cursor, char ret[WAL_CURSOR_TEXT_B
 // -EBADMSG when it isn't of that form.
 int wal_cursor_parse(const char *text, size_t len, struct wal_cursor *ret);
 
-// The file 'cursor.NAME.json' in a log's directory, replaced in one step and synced.
+// The file 'cursor.NAME.json' in a log's directory, replaced in one step and synced. -EINVAL: a
+// name that is none of a file.
 int wal_cursor_save(const char *dir, const char *name, const struct wal_cursor *cursor);
 // -ENOENT: none; -EBADMSG: damaged, or by no hand of ours.
 int wal_cursor_load(const char *dir, const char *name, struct wal_cursor *ret);
+// 0 also when there is none.
 int wal_cursor_remove(const char *dir, const char *name);

@@ -5,6 +5,7 @@
 #include "wal/meta.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -94,6 +95,19 @@ void wal_id_text(const struct wal_id *id, char ret[33])
 		ret[2 * i + 1] = digits[id->bytes[i] & 15];
 	}
 	ret[32] = 0;
+}
+
+bool wal_id_parse(const char *text, struct wal_id *ret)
+{
+	if (strlen(text) != 2 * sizeof(ret->bytes) ||
+		strspn(text, "0123456789abcdef") != 2 * sizeof(ret->bytes))
+		return false;
+	for (unsigned i = 0; i < sizeof(ret->bytes); i++) {
+		char digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
+
+		ret->bytes[i] = (uint8_t)strtoul(digits, NULL, 16);
+	}
+	return true;
 }
 
 int wal_id_random(struct wal_id *ret)

@@ -231,5 +231,7 @@ int wal_end_parse(const uint8_t *page, const struct wal_segment_header *segment,
 
 // 32 hex digits and a zero byte.
 void wal_id_text(const struct wal_id *id, char ret[33]);
+// False when the text is anything else than that.
+bool wal_id_parse(const char *text, struct wal_id *ret);
 int wal_id_random(struct wal_id *ret);
 bool wal_id_equal(const struct wal_id *a, const struct wal_id *b);

@@ -78,19 +78,6 @@ int scrub_place_save(const char *dir, const struct scrub_place *place)
 	return r;
 }
 
-static bool id_parse(const char *text, struct wal_id *ret)
-{
-	if (strlen(text) != 2 * sizeof(ret->bytes) ||
-		strspn(text, "0123456789abcdef") != 2 * sizeof(ret->bytes))
-		return false;
-	for (unsigned i = 0; i < sizeof(ret->bytes); i++) {
-		char digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
-
-		ret->bytes[i] = (uint8_t)strtoul(digits, NULL, 16);
-	}
-	return true;
-}
-
 static bool point_parse(json_t *from, struct wal_walk_point *ret)
 {
 	json_int_t offset, next_seq, batch, prev_crc;
@@ -108,7 +95,7 @@ static bool point_parse(json_t *from, struct wal_walk_point *ret)
 		.prev_crc = (uint32_t)prev_crc,
 		.sealed = sealed,
 	};
-	return id_parse(id, &ret->segment_id);
+	return wal_id_parse(id, &ret->segment_id);
 }
 
 static bool damage_parse(json_t *from, struct scrub_damage *ret)
@@ -159,7 +146,7 @@ static bool place_parse(json_t *from, struct scrub_place *ret)
 		if (!damage_parse(one, &ret->damage[i]))
 			return false;
 	}
-	return id_parse(id, &ret->log_id) && point_parse(point, &ret->from);
+	return wal_id_parse(id, &ret->log_id) && point_parse(point, &ret->from);
 }
 
 // The version before all else: a later one may lay out the rest otherwise.
