@@ -104,6 +104,9 @@ struct wal {
 	_Atomic uint64_t hold_seq; // rows from here on are not retired; any thread puts
 	int wake_fd;               // eventfd: owner writes once per segment
 
+	pthread_mutex_t holders_lock; // keeper, and who adds and removes; never the owner
+	struct wal_holder *holders;
+
 	// keeper
 	pthread_t keeper;
 	bool keeper_runs;
@@ -115,6 +118,7 @@ struct wal {
 	bool spare_placed;
 	bool direct_told; // that there is no O_DIRECT here
 	int spare_error;  // of the last try to make a spare, told once
+	bool wiped;       // told that the log was taken away
 
 	// log_*, segments_re*: keeper; scrubbed_*, damaged_places: scrub.c; others: owner
 	uint64_t counters[WAL_COUNTER_COUNT];
@@ -154,6 +158,8 @@ void wal_lose(struct wal *wal); // of a failed log: what was in flight is counte
 int wal_keeper_start(struct wal *wal);
 void wal_keeper_stop(struct wal *wal);
 void wal_keeper_wake(struct wal *wal);
+// By the keeper, and by what takes it long: fails a log whose newest segment was taken away.
+void wal_keeper_look(struct wal *wal);
 
 // spare.c, called by the keeper: a spare segment, made of what is there or new. NULL and a negative
 // errno in *ret_error when the disk has no room.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 // The log's helper thread. It does everything that may wait for a file system: makes spares, gives
-// segments their names, syncs the directory, retires what retention lets go.
+// segments their names, syncs the directory, retires what retention lets go, and sees when the log
+// was taken away.
 
 #include "common/file.h"
 #include "common/logmsg.h"
@@ -15,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define KEEPER_PERIOD_MS 200 // for retention by age and for a full disk that has room again
@@ -66,6 +68,36 @@ static int adopt_files(struct wal *wal)
 	return r;
 }
 
+static void tell_wiped(struct wal *wal)
+{
+	wal_fail(wal, -ESTALE);
+	if (!wal->wiped)
+		log_err("partition %u: the log in %s was removed under the running receiver; "
+			"nothing more is made durable or acknowledged. Restart the receiver: it "
+			"begins a new log, or goes on with what is left there",
+			wal->options.partition, wal->dir);
+	wal->wiped = true;
+}
+
+// What is written to a file without a name is lost with the process, however durable the disk calls
+// it. A segment that was there before has no fd, so another file of its name passes.
+void wal_keeper_look(struct wal *wal)
+{
+	const struct segment *s = wal->last;
+	char path[CONFIG_PATH_MAX + 64];
+	struct stat st;
+
+#ifdef MUTANT_WIPED_UNNOTICED
+	return;
+#endif
+	if (!s || wal_failed(wal))
+		return;
+	path_of(wal, s->name, path, sizeof(path));
+	if (s->fd >= 0 ? wal_renamed(wal->dir, s->name, s->fd)
+		       : stat(path, &st) < 0 && errno == ENOENT)
+		tell_wiped(wal);
+}
+
 static void name_segment(struct wal *wal)
 {
 	struct segment *s = atomic_exchange(&wal->to_name, NULL);
@@ -79,6 +111,9 @@ static void name_segment(struct wal *wal)
 	r = rename(from, to) < 0 ? -errno : file_sync_dir(wal->dir);
 	list_add(wal, s);
 	if (r < 0) {
+		// The spare, or all of the directory, is gone.
+		if (r == -ENOENT)
+			tell_wiped(wal);
 		wal_fail(wal, r);
 		return;
 	}
@@ -134,6 +169,62 @@ static bool is_foreign(const struct wal *wal, const struct segment *s)
 	return foreign;
 }
 
+// What the log takes by the rules of retention: the segment being filled and its spare count, so
+// that it stays below the bound.
+static uint64_t taken(const struct wal *wal)
+{
+	return wal->bytes + wal->options.log.segment_bytes;
+}
+
+void wal_holder_add(struct wal *wal, struct wal_holder *holder)
+{
+	pthread_mutex_lock(&wal->holders_lock);
+	holder->next = wal->holders;
+	wal->holders = holder;
+	pthread_mutex_unlock(&wal->holders_lock);
+}
+
+void wal_holder_remove(struct wal *wal, struct wal_holder *holder)
+{
+	struct wal_holder **at = &wal->holders;
+
+	pthread_mutex_lock(&wal->holders_lock);
+	while (*at && *at != holder)
+		at = &(*at)->next;
+	if (*at)
+		*at = holder->next;
+	pthread_mutex_unlock(&wal->holders_lock);
+}
+
+// Whether somebody keeps the rows below 'seq', which the log's bytes leave him.
+static bool is_held(struct wal *wal, uint64_t seq)
+{
+	bool held = false;
+
+#ifdef MUTANT_HOLDER_IGNORED
+	return false;
+#endif
+	pthread_mutex_lock(&wal->holders_lock);
+	for (struct wal_holder *h = wal->holders; h && !held; h = h->next) {
+		uint64_t bytes = atomic_load(&h->bytes);
+
+		held = atomic_load(&h->seq) < seq && (bytes == 0 || taken(wal) <= bytes);
+	}
+	pthread_mutex_unlock(&wal->holders_lock);
+
+	return held;
+}
+
+// Before the rows below 'seq' go: who misses one must find why.
+static void tell_holders(struct wal *wal, uint64_t seq)
+{
+	pthread_mutex_lock(&wal->holders_lock);
+	for (struct wal_holder *h = wal->holders; h; h = h->next)
+		if (atomic_load(&h->seq) < seq)
+			atomic_store(&h->overrun, seq);
+	pthread_mutex_unlock(&wal->holders_lock);
+}
+
 // Removes the oldest segment from the log: its file becomes the next spare when there is none and
 // it has the size, else it is unlinked.
 static int retire_first(struct wal *wal)
@@ -152,6 +243,7 @@ static int retire_first(struct wal *wal)
 		forget_first(wal);
 		return 0;
 	}
+	tell_holders(wal, s->next->first_seq);
 	r = recycle ? rename(path, spare) : unlink(path);
 	if (r < 0 && errno != ENOENT)
 		return -errno;
@@ -166,7 +258,7 @@ static int retire_first(struct wal *wal)
 	return 0;
 }
 
-static bool due(const struct wal *wal, const struct segment *s)
+static bool due(struct wal *wal, const struct segment *s)
 {
 	const struct config_log *log = &wal->options.log;
 
@@ -179,11 +271,12 @@ static bool due(const struct wal *wal, const struct segment *s)
 	if (s->next->first_seq > atomic_load(&wal->hold_seq))
 		return false;
 #endif
-	// The segment being filled and its spare count: what the log takes stays below the bound.
-	if (log->retain_bytes && wal->bytes + log->segment_bytes > log->retain_bytes)
-		return true;
+	if (!(log->retain_bytes && taken(wal) > log->retain_bytes) &&
+		!(log->retain_age_ns &&
+			clock_system_ns() - s->closed_at > (int64_t)log->retain_age_ns))
+		return false;
 
-	return log->retain_age_ns && clock_system_ns() - s->closed_at > (int64_t)log->retain_age_ns;
+	return !is_held(wal, s->next->first_seq);
 }
 
 static void retain(struct wal *wal)
@@ -237,6 +330,7 @@ static void *keeper(void *arg)
 	while (!atomic_load(&wal->stop)) {
 		name_segment(wal);
 		close_finished(wal);
+		wal_keeper_look(wal);
 		retain(wal);
 		make_spare(wal);
 		// A segment may have been taken while the spare was made.

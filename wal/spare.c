@@ -40,8 +40,11 @@ static int write_zeros(struct wal *wal, int fd, uint64_t size)
 		uint64_t left = size - at;
 		size_t n = left < ZERO_CHUNK ? left : ZERO_CHUNK;
 
-		if (at / ZERO_CHUNK % ZERO_BURST == 0 && (wanted(wal) || !wal_disk_is_idle(fd)))
-			break;
+		if (at / ZERO_CHUNK % ZERO_BURST == 0) {
+			if (wanted(wal) || !wal_disk_is_idle(fd))
+				break;
+			wal_keeper_look(wal);
+		}
 		if (pwrite(fd, zeros, n, (off_t)at) != (ssize_t)n)
 			r = errno ? -errno : -EIO;
 	}

@@ -181,6 +181,7 @@ static void free_memory(struct wal *wal)
 	free(wal->blocks);
 	free(wal->receiver);
 	free(wal->listeners);
+	pthread_mutex_destroy(&wal->holders_lock);
 	free(wal);
 }
 
@@ -218,6 +219,7 @@ int wal_open(
 		return -ENOMEM;
 	wal->options = *options;
 	wal->wake_fd = -1;
+	pthread_mutex_init(&wal->holders_lock, NULL);
 	atomic_init(&wal->hold_seq, options->hold ? 0 : UINT64_MAX);
 	snprintf(wal->dir, sizeof(wal->dir), "%s", options->dir);
 	wal->options.dir = wal->dir;

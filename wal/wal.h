@@ -59,9 +59,9 @@ struct wal_state {
 	_Atomic uint64_t durable_batch;  // every batch below is sealed and durable
 	_Atomic uint64_t segment_first;  // first_seq of the segment that holds durable_offset
 	_Atomic uint64_t durable_offset; // in that segment: every byte below is durable
-	_Atomic int failed;              // 0, or the negative errno that failed the log
-	_Atomic bool full;               // no spare segment could be had: disk full
-	_Atomic uint32_t in_flight;      // blocks submitted, not yet durable
+	_Atomic int failed; // 0, or the negative errno that failed the log; -ESTALE: it was removed
+	_Atomic bool full;  // no spare segment could be had: disk full
+	_Atomic uint32_t in_flight; // blocks submitted, not yet durable
 };
 
 #define WAL_COUNTERS(X) \

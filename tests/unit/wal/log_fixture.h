@@ -25,3 +25,14 @@ void log_fixture_done(struct log_fixture *f); // closes the log, too
 
 // wal_open() with the options as they are; 'fake': the next wal_attach() gets a fake disk.
 void log_fixture_open(struct log_fixture *f, bool fake);
+
+// Owner: a block of so many rows with payloads of 'payload' bytes is submitted, as soon as one is
+// free. Bytes of a payload are log_fixture_byte() of its row's seq.
+void log_fixture_submit(struct log_fixture *f, uint32_t rows, uint32_t payload, bool seal);
+uint8_t log_fixture_byte(uint64_t seq, uint32_t at);
+
+// Owner: polls until all that was submitted is durable.
+void log_fixture_settle(struct log_fixture *f);
+
+// wal_detach() and wal_close().
+void log_fixture_stop(struct log_fixture *f);

@@ -66,17 +66,23 @@ static void a_segment_of_another_log_is_never_removed(void **state)
 		assert_int_equal(lb_size(lb, names[i]) != UINT64_MAX, i == 2 || i == 4);
 }
 
-static void what_is_held_is_kept(void **state)
+// Ten rows in each segment.
+static void build(struct logbuilder *lb)
 {
-	struct logbuilder *lb = *state;
-	struct wal *wal;
-
 	for (unsigned i = 0; i < SEGMENTS; i++) {
 		lb->durable_seq = lb->seq;
 		lb_segment(lb);
 		lb_block(lb, 10, WAL_FLAG_SEALED);
 		i + 1 < SEGMENTS ? lb_eos(lb) : lb_end(lb);
 	}
+}
+
+static void what_is_held_is_kept(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal *wal;
+
+	build(lb);
 	start(&wal, lb, true);
 	usleep(500000); // more than two looks of the keeper's
 	assert_int_equal(counter_get(&wal->counters[WAL_segments_retired]), 0);
@@ -90,12 +96,78 @@ static void what_is_held_is_kept(void **state)
 	wal_close(wal);
 }
 
+static void rows_of_any_holder_are_kept(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_holder slow = {.seq = 15}, fast = {.seq = 45};
+	struct wal *wal;
+
+	build(lb);
+	start(&wal, lb, true);
+	wal_holder_add(wal, &slow);
+	wal_holder_add(wal, &fast);
+	wal_hold(wal, UINT64_MAX);
+	assert_int_equal(wait_segments(wal, 4), 4);
+	usleep(500000); // more than two looks of the keeper's
+	assert_int_equal(counter_get(&wal->counters[WAL_segments_retired]), 1);
+	// Row 20 is the first of the third segment.
+	atomic_store(&slow.seq, 20);
+	assert_int_equal(wait_segments(wal, 3), 3);
+	usleep(500000);
+	assert_int_equal(counter_get(&wal->counters[WAL_segments_retired]), 2);
+	// What reliable listeners hold is apart.
+	wal_hold(wal, 35);
+	wal_holder_remove(wal, &slow);
+	assert_int_equal(wait_segments(wal, 2), 2);
+	usleep(500000);
+	assert_int_equal(counter_get(&wal->counters[WAL_segments_retired]), 3);
+	wal_hold(wal, UINT64_MAX);
+	assert_int_equal(wait_segments(wal, 1), 1);
+	assert_int_equal(atomic_load(&slow.overrun), 0);
+	assert_int_equal(atomic_load(&fast.overrun), 0);
+	wal_holder_remove(wal, &fast);
+	wal_holder_remove(wal, &slow); // once more is no harm
+	wal_close(wal);
+}
+
+static void what_a_holder_gives_up_for_its_bound_is_told(void **state)
+{
+	struct logbuilder *lb = *state;
+	// The spare and four segments of five (the last is short), so the first one goes.
+	struct wal_holder bound = {.seq = 5, .bytes = (16 << 20) + 3 * LB_SEGMENT + (1 << 20)};
+	struct wal_holder behind = {.seq = 10, .bytes = 1ull << 40};
+	struct wal *wal;
+
+	build(lb);
+	start(&wal, lb, true);
+	wal_holder_add(wal, &bound);
+	wal_holder_add(wal, &behind);
+	wal_hold(wal, UINT64_MAX);
+	assert_int_equal(wait_segments(wal, 4), 4);
+	usleep(500000);
+	assert_int_equal(counter_get(&wal->counters[WAL_segments_retired]), 1);
+	assert_int_equal(atomic_load(&bound.overrun), 10);
+	assert_int_equal(atomic_load(&behind.overrun), 0);
+	// Its bound is kept, now that the log is small enough, but behind what is gone.
+	atomic_store(&behind.seq, 1000);
+	usleep(500000);
+	assert_int_equal(counter_get(&wal->counters[WAL_segments_retired]), 1);
+	atomic_store(&bound.bytes, 1);
+	assert_int_equal(wait_segments(wal, 1), 1);
+	assert_int_equal(atomic_load(&bound.overrun), 40);
+	assert_int_equal(atomic_load(&behind.overrun), 0);
+	wal_close(wal);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
 			a_segment_of_another_log_is_never_removed, lb_setup, lb_teardown),
 		cmocka_unit_test_setup_teardown(what_is_held_is_kept, lb_setup, lb_teardown),
+		cmocka_unit_test_setup_teardown(rows_of_any_holder_are_kept, lb_setup, lb_teardown),
+		cmocka_unit_test_setup_teardown(
+			what_a_holder_gives_up_for_its_bound_is_told, lb_setup, lb_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
