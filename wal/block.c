@@ -202,10 +202,9 @@ const char *block_offsets_judge(const struct wal_block_view *view)
 	return wrong ? "payload offsets out of order" : NULL;
 }
 
-static enum wal_verdict body_judge(
+static enum wal_verdict place_judge(const struct wal_trailer *t,
 	const struct wal_segment_header *segment, uint64_t file_offset, struct wal_block_view *view)
 {
-	const struct wal_trailer *t = (const struct wal_trailer *)(view->block + view->len) - 1;
 	const char *why;
 
 	if (t->magic != WAL_TRAILER_MAGIC)
@@ -213,9 +212,19 @@ static enum wal_verdict body_judge(
 	if (!wal_id_equal(&t->segment_id, &segment->segment_id))
 		return WAL_BLOCK_NONE;
 	why = trailer_judge(t, segment, file_offset, view);
-	if (why)
-		return bad(view, why);
-#ifndef MUTANT_BLOCK_CRC
+	return why ? bad(view, why) : WAL_BLOCK_GOOD;
+}
+
+static enum wal_verdict body_judge(
+	const struct wal_segment_header *segment, uint64_t file_offset, struct wal_block_view *view)
+{
+	const struct wal_trailer *t = (const struct wal_trailer *)(view->block + view->len) - 1;
+	enum wal_verdict verdict = place_judge(t, segment, file_offset, view);
+	const char *why;
+
+	if (verdict != WAL_BLOCK_GOOD)
+		return verdict;
+#if !defined(MUTANT_BLOCK_CRC) && !defined(MUTANT_RECENT_GUARD)
 	if (crc32c(view->block, view->len - CRC_BYTES) != t->crc)
 		return bad(view, "CRC differs");
 #endif
@@ -223,6 +232,18 @@ static enum wal_verdict body_judge(
 	// Last of all, when the CRC has shown that the bytes are the writer's.
 	why = view->compressed ? packed_body_judge(view) : block_offsets_judge(view);
 	return why ? bad(view, why) : WAL_BLOCK_GOOD;
+}
+
+enum wal_verdict wal_block_look(const uint8_t *header, const struct wal_trailer *trailer,
+	const struct wal_segment_header *segment, uint64_t file_offset, char *why)
+{
+	struct wal_block_view view = {.block = header};
+	const char *wrong = header_judge(header, segment->version, &view);
+	enum wal_verdict verdict =
+		wrong ? bad(&view, wrong) : place_judge(trailer, segment, file_offset, &view);
+
+	snprintf(why, sizeof(view.why), "%s", view.why);
+	return verdict;
 }
 
 enum wal_verdict wal_block_check(const uint8_t *block, size_t avail,

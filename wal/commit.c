@@ -23,7 +23,10 @@ static void publish_batch(struct wal *wal, struct pending *p)
 
 static void release_buffer(struct wal *wal, const struct pending *p)
 {
-	if (p->slot >= 0)
+	if (p->kind == WRITE_BLOCK &&
+		atomic_load_explicit(&wal->recent, memory_order_relaxed) != NULL)
+		wal_recent_add(wal, p);
+	else if (p->slot >= 0)
 		wal->free_blocks[wal->free_block_count++] = (uint32_t)p->slot;
 	else
 		wal->free_ctl[wal->free_ctl_count++] = (uint32_t)(-1 - p->slot);

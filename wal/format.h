@@ -200,6 +200,12 @@ struct wal_block_view {
 enum wal_verdict wal_block_check(const uint8_t *block, size_t avail,
 	const struct wal_segment_header *segment, uint64_t file_offset, struct wal_block_view *ret);
 
+// Judges a block by its two ends: WAL_BLOCK_HEADER_BYTES at its begin, and what lies where they say
+// that its trailer is. As wal_block_check() does, but for the CRC and what it covers: so both must
+// be asked before anything is believed. 'why' (80 bytes) for WAL_BLOCK_BAD.
+enum wal_verdict wal_block_look(const uint8_t *header, const struct wal_trailer *trailer,
+	const struct wal_segment_header *segment, uint64_t file_offset, char *why);
+
 // The length a block claims at its begin (so that a reader knows how much to read), 0 when it does
 // not begin like one or claims more than WAL_BLOCK_MAX. Needs WAL_BLOCK_HEADER_BYTES bytes.
 uint32_t wal_block_claimed_len(const uint8_t *block);
@@ -217,6 +223,10 @@ int wal_schema_compose(uint8_t *page, const struct wal_segment_info *info);
 // Reads the segment header out of a schema page. -ENODATA: no segment (zeros, foreign);
 // -EBADMSG: ours but damaged; -EPROTONOSUPPORT: a newer version (ret->version says which).
 int wal_schema_parse(const uint8_t *page, struct wal_segment_header *ret);
+
+// What the schema message of such a page, whose CRC fitted, says for people under this key; NULL
+// when it says nothing. Points into the page.
+const char *wal_schema_value(const uint8_t *page, const char *key);
 
 // Writes the end-of-stream page, WAL_PAGE bytes.
 void wal_eos_compose(uint8_t *page);

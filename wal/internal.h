@@ -9,6 +9,7 @@
 #include "wal/io.h"
 #include "wal/pack.h"
 #include "wal/reader.h"
+#include "wal/recent.h"
 #include "wal/wal.h"
 
 #include <pthread.h>
@@ -77,8 +78,10 @@ struct wal {
 	size_t region_len;
 	struct wal_block *blocks;
 	unsigned block_count;
-	uint32_t free_blocks[66]; // queue_depth of 64 at most, the open one, one to compress into
+	uint32_t *free_blocks; // room for all
 	unsigned free_block_count;
+	unsigned kept_blocks;      // of those free or recent, that wal_block_get() leaves
+	unsigned recent_blocks;    // buffers that hold recent blocks
 	struct wal_packer *packer; // NULL: no compression; else a block is kept free for it
 	uint32_t free_ctl[WAL_CTL_BUFFERS];
 	unsigned free_ctl_count;
@@ -95,6 +98,9 @@ struct wal {
 	struct wal_batch_info open_batch; // rows 0: no batch is open
 	struct hist commit_ns;
 	struct batch_slot batches[WAL_BATCHES_KEPT];
+
+	// owner puts it once and writes it, anyone reads; NULL: no memory for recent blocks
+	_Atomic(struct wal_recent *) recent;
 
 	// between owner and keeper
 	_Atomic(struct segment *) spare;   // keeper puts, owner takes

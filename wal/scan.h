@@ -21,7 +21,8 @@ bool wal_renamed(const char *dir, const char *name, int fd);
 struct wal_window {
 	int fd; // not owned
 	uint64_t limit;
-	uint64_t at; // file offset of buf[0]
+	uint32_t step; // bytes, set by the caller; 0: as fits reading all of it
+	uint64_t at;   // file offset of buf[0]
 	size_t len, room;
 	uint8_t *buf;
 };
@@ -81,8 +82,18 @@ void wal_walk_close(struct wal_walk *walk);
 // anything but a block the next call tries the same place again, from the disk.
 int wal_walk_next(struct wal_walk *walk, struct wal_block_view *ret);
 
-// Where the walk stands, and back to there: of a walk just opened, which stays at its begin when
-// the point is another segment's.
+// The same by the block's two ends only: cheap, but to be believed only as far as what lies between
+// is judged later. *ret is its trailer.
+int wal_walk_look(struct wal_walk *walk, struct wal_trailer *ret);
+
+// The same of bytes that came from elsewhere than the file: all of a block; its two ends. False:
+// they are not what is due at the walk's place, where it stays.
+bool wal_walk_take(
+	struct wal_walk *walk, const uint8_t *block, size_t len, struct wal_block_view *ret);
+bool wal_walk_take_look(
+	struct wal_walk *walk, const uint8_t *header, const struct wal_trailer *trailer);
+
+// Where the walk stands, and back to there; to the begin when the point is another segment's.
 struct wal_walk_point wal_walk_point(const struct wal_walk *walk);
 void wal_walk_go_to(struct wal_walk *walk, const struct wal_walk_point *point);
 

@@ -269,6 +269,60 @@ int wal_schema_compose(uint8_t *page, const struct wal_segment_info *info)
 	return 0;
 }
 
+// What follows reads such a flatbuffer: places in the page, 0 for none. The page's CRC fitted, but
+// nothing is read outside of it whatever it says.
+static uint32_t get(const uint8_t *page, uint32_t at, uint32_t bytes)
+{
+	uint32_t v = 0;
+
+	if (at > 0 && at <= HEADER_AT - bytes)
+		memcpy(&v, page + at, bytes);
+	return v;
+}
+
+// Where the reference at 'at' leads.
+static uint32_t follow(const uint8_t *page, uint32_t at)
+{
+	uint32_t distance = get(page, at, 4);
+
+	return distance > 0 && distance < HEADER_AT - at ? at + distance : 0;
+}
+
+static uint32_t field(const uint8_t *page, uint32_t table, uint32_t number)
+{
+	uint32_t vtable = table - get(page, table, 4), entry = 4 + 2 * number, at;
+
+	if (table == 0 || vtable >= HEADER_AT || entry + 2 > get(page, vtable, 2))
+		return 0;
+	at = get(page, vtable + entry, 2);
+	return at > 0 && at < HEADER_AT - table ? table + at : 0;
+}
+
+// The text that the reference at 'at' leads to; it ends with a zero byte inside the page.
+static const char *text(const uint8_t *page, uint32_t at)
+{
+	uint32_t place = follow(page, at), len = get(page, place, 4);
+
+	if (place == 0 || len >= HEADER_AT - 4 - place || page[place + 4 + len] != '\0')
+		return NULL;
+	return (const char *)page + place + 4;
+}
+
+const char *wal_schema_value(const uint8_t *page, const char *key)
+{
+	uint32_t schema = follow(page, field(page, follow(page, PREFIX_BYTES), 2));
+	uint32_t pairs = follow(page, field(page, schema, 2)), count = get(page, pairs, 4);
+
+	for (uint32_t i = 0; pairs > 0 && i < count && i < WAL_SCHEMA_BYTES / 4; i++) {
+		uint32_t pair = follow(page, pairs + 4 + 4 * i);
+		const char *name = text(page, field(page, pair, 0));
+
+		if (name != NULL && strcmp(name, key) == 0)
+			return text(page, field(page, pair, 1));
+	}
+	return NULL;
+}
+
 // Whether the page is one that this version reads, but for what it states as its version.
 static bool version_damaged(const uint8_t *page, const struct wal_segment_header *header)
 {

@@ -44,7 +44,7 @@ bool wal_compresses(const struct config_log *log, unsigned partition)
 }
 
 // Those in flight, the open one, and one to compress it into.
-static unsigned block_count(const struct config_log *log, unsigned partition)
+static unsigned working_blocks(const struct config_log *log, unsigned partition)
 {
 	return log->queue_depth + 1 + wal_compresses(log, partition);
 }
@@ -55,40 +55,73 @@ static size_t block_room(const struct config_log *log, unsigned partition)
 	return log->block_bytes + (wal_compresses(log, partition) ? PACK_SLACK_BYTES : 0);
 }
 
-uint64_t wal_memory_bytes(const struct config_log *log, unsigned partition)
+static unsigned recent_blocks(const struct config_log *log, uint64_t recent_bytes)
 {
-	uint64_t len = WAL_CTL_BUFFERS * WAL_CTL_BYTES +
-		       (uint64_t)block_count(log, partition) * block_room(log, partition);
+	uint64_t count = recent_bytes / log->block_bytes;
+
+	return count < UINT32_MAX / 4 ? (unsigned)count : UINT32_MAX / 4;
+}
+
+uint64_t wal_memory_bytes(const struct config_log *log, unsigned partition, uint64_t recent_bytes)
+{
+	unsigned recent = recent_blocks(log, recent_bytes);
+	unsigned all = working_blocks(log, partition) + recent;
+	uint64_t len = WAL_CTL_BUFFERS * WAL_CTL_BYTES + (uint64_t)all * block_room(log, partition);
+
+	if (recent > 0)
+		len += wal_recent_slots(all) * WAL_PAGE;
 
 	return wal_align_up(len, HUGE_PAGE);
 }
 
-// One region: first the control buffers, then the blocks; touched here, so on the owner's node.
-static int buffers_init(struct wal *wal)
+// One region: first the control buffers, then the blocks, then the pages of those recent blocks
+// that only seal.
+static void lay_out(struct wal *wal)
 {
-	const struct config_log *log = &wal->options.log;
-	size_t room = block_room(log, wal->options.partition);
-
-	wal->block_count = block_count(log, wal->options.partition);
-	wal->region_len = wal_memory_bytes(log, wal->options.partition);
-	wal->region = map_region(wal->region_len, wal->options.hugepages);
-	wal->blocks = calloc(wal->block_count, sizeof(*wal->blocks));
-	if (!wal->region || !wal->blocks)
-		return -ENOMEM;
-	memset(wal->region, 0, wal->region_len);
+	size_t room = block_room(&wal->options.log, wal->options.partition);
 
 	for (unsigned i = 0; i < WAL_CTL_BUFFERS; i++)
 		wal->free_ctl[wal->free_ctl_count++] = i;
 	for (unsigned i = 0; i < wal->block_count; i++) {
 		wal->blocks[i] = (struct wal_block){
 			.mem = wal->region + (size_t)WAL_CTL_BUFFERS * WAL_CTL_BYTES + i * room,
-			.size = log->block_bytes,
+			.size = wal->options.log.block_bytes,
 			.index = i,
 		};
 		wal->free_blocks[wal->free_block_count++] = i;
 	}
+}
 
-	return 0;
+static int recent_init(struct wal *wal)
+{
+	size_t room = block_room(&wal->options.log, wal->options.partition);
+	uint8_t *pages = wal->region + (size_t)WAL_CTL_BUFFERS * WAL_CTL_BYTES +
+			 (size_t)wal->block_count * room;
+	struct wal_recent *recent = wal_recent_new(wal->block_count, pages);
+
+	atomic_store_explicit(&wal->recent, recent, memory_order_release);
+
+	return recent ? 0 : -ENOMEM;
+}
+
+// Touched here, so on the owner's node.
+static int buffers_init(struct wal *wal)
+{
+	const struct wal_options *o = &wal->options;
+	unsigned recent = recent_blocks(&o->log, o->recent_bytes);
+
+	wal->block_count = working_blocks(&o->log, o->partition) + recent;
+	wal->kept_blocks = wal->block_count - (o->log.queue_depth + 1);
+	wal->region_len = wal_memory_bytes(&o->log, o->partition, o->recent_bytes);
+	wal->region = map_region(wal->region_len, o->hugepages);
+	wal->blocks = calloc(wal->block_count, sizeof(*wal->blocks));
+	wal->free_blocks = calloc(wal->block_count, sizeof(*wal->free_blocks));
+	if (!wal->region || !wal->blocks || !wal->free_blocks)
+		return -ENOMEM;
+	memset(wal->region, 0, wal->region_len);
+	lay_out(wal);
+
+	return recent > 0 ? recent_init(wal) : 0;
 }
 
 static int io_init(struct wal *wal)
@@ -179,6 +212,8 @@ static void free_memory(struct wal *wal)
 {
 	wal_packer_free(wal->packer);
 	free(wal->blocks);
+	free(wal->free_blocks);
+	free(atomic_load(&wal->recent));
 	free(wal->receiver);
 	free(wal->listeners);
 	pthread_mutex_destroy(&wal->holders_lock);

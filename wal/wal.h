@@ -10,7 +10,8 @@
 //
 // Life of a block:
 //   free ─wal_block_get─▶ open ─wal_submit─▶ submitted ─write completed in full─▶ written
-//        ─flush submitted after that, completed, directory entry synced─▶ durable, free again
+//        ─flush submitted after that, completed, directory entry synced─▶ durable, free again,
+//        or with memory for it recent, until a buffer is wanted and it is the oldest
 // A write or flush that fails makes the log failed for good: nothing more becomes durable, blocks
 // not confirmed are lost and counted as such. A flush is never repeated as if it could succeed.
 
@@ -34,6 +35,8 @@ struct wal_options {
 	int lock_fd; // of wal_lock_dir(); registered in the ring, not owned
 	bool hugepages;
 	bool hold; // nothing is retired before wal_hold() is called
+	// For durable blocks that are left in memory, for those who follow the log: whole blocks.
+	uint64_t recent_bytes;
 };
 
 struct wal_block {
@@ -115,8 +118,9 @@ struct wal_recovery {
 // Whether the blocks of this partition are compressed where that pays.
 bool wal_compresses(const struct config_log *log, unsigned partition);
 
-// Bytes that the blocks of this partition's log take in memory, in whole hugepages of 2 MiB.
-uint64_t wal_memory_bytes(const struct config_log *log, unsigned partition);
+// Bytes that the blocks of this partition's log take in memory, recent ones too, in whole hugepages
+// of 2 MiB.
+uint64_t wal_memory_bytes(const struct config_log *log, unsigned partition, uint64_t recent_bytes);
 
 // Takes the lock of a data directory and keeps it while *ret_fd is open, or while an io_uring that
 // has it registered still has writes in flight. -EWOULDBLOCK: another process holds it.
@@ -197,5 +201,9 @@ struct wal_batch_info {
 	uint64_t bytes; // of its blocks
 	int64_t received_min, received_max;
 	int64_t durable_at; // real time, ns
+	// Where its first block lies, and the CRC of the block before it.
+	uint64_t segment_first;
+	uint64_t offset;
+	uint32_t prev_crc;
 };
 int wal_batch_info(const struct wal *wal, uint64_t number, struct wal_batch_info *ret);

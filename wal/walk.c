@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LOOK_AHEAD (64u << 10)
+
 static int header_read(struct wal_walk *walk, uint64_t first_seq)
 {
 	const uint8_t *page;
@@ -43,6 +45,17 @@ static int header_read(struct wal_walk *walk, uint64_t first_seq)
 	return 0;
 }
 
+// To the segment's begin.
+static void rewind_walk(struct wal_walk *walk)
+{
+	walk->offset = WAL_SCHEMA_BYTES;
+	walk->next_seq = walk->header.first_seq;
+	walk->batch = walk->header.first_batch;
+	walk->prev_crc = walk->header.crc;
+	walk->sealed = true;
+	walk->blocks = walk->rows = walk->batches = 0;
+}
+
 int wal_walk_open(struct wal_walk *walk, int fd, uint64_t limit, uint64_t first_seq)
 {
 	int r;
@@ -53,10 +66,7 @@ int wal_walk_open(struct wal_walk *walk, int fd, uint64_t limit, uint64_t first_
 	if (r < 0)
 		return r;
 
-	walk->offset = WAL_SCHEMA_BYTES;
-	walk->next_seq = walk->header.first_seq;
-	walk->batch = walk->header.first_batch;
-	walk->prev_crc = walk->header.crc;
+	rewind_walk(walk);
 	return 0;
 }
 
@@ -77,30 +87,10 @@ static bool end_here(struct wal_walk *walk, uint64_t behind)
 	       len == WAL_PAGE && wal_end_parse(page, &walk->header, offset, &walk->end) == 0;
 }
 
-// Judges the bytes at the walk's place, as many of them as the block there claims.
-static int check_here(struct wal_walk *walk, struct wal_block_view *ret)
+// What the walk makes of a judgement, 'what' being wrong with a bad block.
+static int step_of(struct wal_walk *walk, enum wal_verdict verdict, const char *what)
 {
-	const uint8_t *bytes;
-	uint32_t claimed = 0;
-	size_t len;
-	int r;
-
-	r = wal_window_get(&walk->window, walk->offset, WAL_PAGE, &bytes, &len);
-	if (r < 0)
-		return r;
-	if (len == 0) {
-		snprintf(walk->why, sizeof(walk->why), "the file ends here");
-		return WAL_STEP_EOF;
-	}
-	if (len >= WAL_BLOCK_HEADER_BYTES)
-		claimed = wal_block_claimed_len(bytes);
-	if (claimed > len) {
-		r = wal_window_get(&walk->window, walk->offset, claimed, &bytes, &len);
-		if (r < 0)
-			return r;
-	}
-
-	switch (wal_block_check(bytes, len, &walk->header, walk->offset, ret)) {
+	switch (verdict) {
 	case WAL_BLOCK_GOOD:
 		return WAL_STEP_BLOCK;
 	case WAL_BLOCK_EOS:
@@ -113,9 +103,80 @@ static int check_here(struct wal_walk *walk, struct wal_block_view *ret)
 		snprintf(walk->why, sizeof(walk->why), "the file ends inside the block");
 		return WAL_STEP_BAD;
 	default:
-		snprintf(walk->why, sizeof(walk->why), "%s", ret->why);
+		snprintf(walk->why, sizeof(walk->why), "%s", what);
 		return WAL_STEP_BAD;
 	}
+}
+
+// The page at the walk's place, and what a block that begins there claims to be long. As
+// wal_walk_next(), WAL_STEP_BLOCK only saying that there is a page.
+static int page_here(
+	struct wal_walk *walk, const uint8_t **ret, size_t *ret_len, uint32_t *ret_claimed)
+{
+	int r = wal_window_get(&walk->window, walk->offset, WAL_PAGE, ret, ret_len);
+
+	if (r < 0)
+		return r;
+	if (*ret_len == 0) {
+		snprintf(walk->why, sizeof(walk->why), "the file ends here");
+		return WAL_STEP_EOF;
+	}
+	*ret_claimed = *ret_len >= WAL_BLOCK_HEADER_BYTES ? wal_block_claimed_len(*ret) : 0;
+	return WAL_STEP_BLOCK;
+}
+
+// Judges the bytes at the walk's place, as many of them as the block there claims.
+static int check_here(struct wal_walk *walk, struct wal_block_view *ret)
+{
+	enum wal_verdict verdict;
+	const uint8_t *bytes;
+	uint32_t claimed;
+	size_t len;
+	int r;
+
+	r = page_here(walk, &bytes, &len, &claimed);
+	if (r != WAL_STEP_BLOCK)
+		return r;
+	if (claimed > len) {
+		r = wal_window_get(&walk->window, walk->offset, claimed, &bytes, &len);
+		if (r < 0)
+			return r;
+	}
+	verdict = wal_block_check(bytes, len, &walk->header, walk->offset, ret);
+	return step_of(walk, verdict, ret->why);
+}
+
+// The same of a block's two ends. The begin is copied, since the window moves on to the other end.
+static int look_here(struct wal_walk *walk, struct wal_trailer *ret)
+{
+	uint8_t header[WAL_BLOCK_HEADER_BYTES];
+	struct wal_block_view view;
+	enum wal_verdict verdict;
+	const uint8_t *bytes;
+	uint32_t claimed;
+	char what[80];
+	size_t len;
+	int r;
+
+	r = page_here(walk, &bytes, &len, &claimed);
+	if (r != WAL_STEP_BLOCK)
+		return r;
+	if (claimed == 0) {
+		verdict = wal_block_check(bytes, len, &walk->header, walk->offset, &view);
+		return step_of(walk, verdict, view.why);
+	}
+	memcpy(header, bytes, sizeof(header));
+	// A long block's end and the next one's begin lie beside each other; of short ones many.
+	walk->window.step = claimed > LOOK_AHEAD ? 2 * WAL_PAGE : LOOK_AHEAD;
+	r = wal_window_get(
+		&walk->window, walk->offset + claimed - WAL_PAGE, WAL_PAGE, &bytes, &len);
+	if (r < 0)
+		return r;
+	if (len < WAL_PAGE)
+		return step_of(walk, WAL_BLOCK_SHORT, "");
+	memcpy(ret, bytes + WAL_PAGE - sizeof(*ret), sizeof(*ret));
+	verdict = wal_block_look(header, ret, &walk->header, walk->offset, what);
+	return step_of(walk, verdict, what);
 }
 
 // A good block must also be the one that follows.
@@ -141,11 +202,9 @@ static bool chain_fits(struct wal_walk *walk, const struct wal_trailer *trailer)
 	return false;
 }
 
-static void advance(struct wal_walk *walk, const struct wal_block_view *view)
+static void advance(struct wal_walk *walk, const struct wal_trailer *trailer)
 {
-	const struct wal_trailer *trailer = view->trailer;
-
-	walk->offset += view->len;
+	walk->offset += trailer->block_len;
 	walk->next_seq += trailer->rows;
 	walk->batch = trailer->batch;
 	walk->prev_crc = trailer->crc;
@@ -169,27 +228,71 @@ static int unpack(struct wal_walk *walk, struct wal_block_view *view)
 	return r < 0 ? r : WAL_STEP_BLOCK;
 }
 
-int wal_walk_next(struct wal_walk *walk, struct wal_block_view *ret)
+// Whether what was found at the walk's place also fits what is before it.
+static int fit(struct wal_walk *walk, int step, const struct wal_trailer *trailer)
 {
-	int r = check_here(walk, ret);
-
 	walk->as_written = false;
-	if (r == WAL_STEP_BLOCK && !chain_fits(walk, ret->trailer))
-		r = WAL_STEP_BAD;
-	if (r == WAL_STEP_BLOCK && walk->unpacks)
-		r = unpack(walk, ret);
-	if (r == WAL_STEP_EOS && walk->has_end && walk->end.end_seq != walk->next_seq) {
+	if (step == WAL_STEP_BLOCK && !chain_fits(walk, trailer))
+		return WAL_STEP_BAD;
+	if (step == WAL_STEP_EOS && walk->has_end && walk->end.end_seq != walk->next_seq) {
 		snprintf(walk->why, sizeof(walk->why),
 			"the segment's end says that its rows end at seq %" PRIu64,
 			walk->end.end_seq);
-		r = WAL_STEP_BAD;
+		return WAL_STEP_BAD;
 	}
+	return step;
+}
 
-	if (r == WAL_STEP_BLOCK)
-		advance(walk, ret);
+static int go_on(struct wal_walk *walk, int step, const struct wal_trailer *trailer)
+{
+	if (step == WAL_STEP_BLOCK)
+		advance(walk, trailer);
 	else
 		walk->window.len = 0; // what a writer puts there later must be read anew
-	return r;
+	return step;
+}
+
+int wal_walk_next(struct wal_walk *walk, struct wal_block_view *ret)
+{
+	int r;
+
+	ret->trailer = NULL;
+	r = check_here(walk, ret);
+	r = fit(walk, r, ret->trailer);
+	if (r == WAL_STEP_BLOCK && walk->unpacks)
+		r = unpack(walk, ret);
+	return go_on(walk, r, ret->trailer);
+}
+
+int wal_walk_look(struct wal_walk *walk, struct wal_trailer *ret)
+{
+	int r = look_here(walk, ret);
+
+	return go_on(walk, fit(walk, r, ret), ret);
+}
+
+bool wal_walk_take(
+	struct wal_walk *walk, const uint8_t *block, size_t len, struct wal_block_view *ret)
+{
+	if (wal_block_check(block, len, &walk->header, walk->offset, ret) != WAL_BLOCK_GOOD ||
+		!chain_fits(walk, ret->trailer))
+		return false;
+	if (walk->unpacks && unpack(walk, ret) != WAL_STEP_BLOCK)
+		return false;
+	advance(walk, ret->trailer);
+	return true;
+}
+
+bool wal_walk_take_look(
+	struct wal_walk *walk, const uint8_t *header, const struct wal_trailer *trailer)
+{
+	char why[80];
+
+	if (wal_block_look(header, trailer, &walk->header, walk->offset, why) != WAL_BLOCK_GOOD ||
+		!chain_fits(walk, trailer))
+		return false;
+	advance(walk, trailer);
+	return true;
 }
 
 struct wal_walk_point wal_walk_point(const struct wal_walk *walk)
@@ -206,6 +309,7 @@ struct wal_walk_point wal_walk_point(const struct wal_walk *walk)
 
 void wal_walk_go_to(struct wal_walk *walk, const struct wal_walk_point *point)
 {
+	rewind_walk(walk);
 	if (point->offset <= WAL_SCHEMA_BYTES || point->offset % WAL_PAGE != 0 ||
 		!wal_id_equal(&point->segment_id, &walk->header.segment_id))
 		return;

@@ -24,7 +24,7 @@ void wal_window_free(struct wal_window *window)
 // No more than what may be read from the window's begin on.
 static int make_room(struct wal_window *window, size_t want)
 {
-	size_t room = wal_align_up(want, READ_AHEAD);
+	size_t room = want;
 	uint64_t left = window->limit > window->at ? window->limit - window->at : 0;
 	uint8_t *buf;
 
@@ -67,12 +67,12 @@ static bool indirect(int fd)
 	return flags >= 0 && (flags & O_DIRECT) && fcntl(fd, F_SETFL, flags & ~O_DIRECT) == 0;
 }
 
-// Reads on until the buffer is full, the limit reached or the file at its end.
-static int fill(struct wal_window *window)
+// Reads on until there are so many bytes, the limit is reached or the file at its end.
+static int fill(struct wal_window *window, size_t goal)
 {
-	while (window->len < window->room && window->at + window->len < window->limit) {
+	while (window->len < goal && window->at + window->len < window->limit) {
 		uint64_t left = window->limit - (window->at + window->len);
-		size_t space = window->room - window->len;
+		size_t space = goal - window->len;
 		ssize_t n = pread(window->fd, window->buf + window->len,
 			left < space ? (size_t)left : space, (off_t)(window->at + window->len));
 
@@ -93,14 +93,15 @@ static int fill(struct wal_window *window)
 int wal_window_get(struct wal_window *window, uint64_t offset, size_t want, const uint8_t **ret,
 	size_t *ret_len)
 {
+	size_t goal = wal_align_up(want, window->step ? window->step : READ_AHEAD);
 	uint64_t skip = offset - window->at;
 	int r;
 
 	if (offset < window->at || skip > window->len || window->len - skip < want) {
 		slide(window, offset);
-		r = make_room(window, want);
+		r = make_room(window, goal);
 		if (r == 0)
-			r = fill(window);
+			r = fill(window, window->step ? goal : window->room);
 		// What cannot be read behind the bytes asked for is told when it is asked for.
 		if (r < 0 && window->len < want)
 			return r;

@@ -150,9 +150,10 @@ static bool segment_ready(struct wal *wal)
 
 struct wal_block *wal_block_get(struct wal *wal)
 {
-	if (wal_failed(wal) || wal->free_block_count <= (wal->packer != NULL) ||
+	if (wal_failed(wal) || wal->free_block_count + wal->recent_blocks <= wal->kept_blocks ||
 		wal->free_ctl_count < 4 || !segment_ready(wal))
 		return NULL;
+	wal_recent_take(wal);
 
 	return &wal->blocks[wal->free_blocks[--wal->free_block_count]];
 }
@@ -167,7 +168,8 @@ uint64_t wal_next_batch(const struct wal *wal)
 	return wal->next_batch;
 }
 
-static void batch_add(struct wal *wal, const struct wal_fill *fill, uint32_t len)
+static void batch_add(struct wal *wal, const struct wal_fill *fill,
+	const struct wal_block_info *info, uint32_t len)
 {
 	struct wal_batch_info *b = &wal->open_batch;
 
@@ -177,6 +179,9 @@ static void batch_add(struct wal *wal, const struct wal_fill *fill, uint32_t len
 			.first_seq = wal->next_seq,
 			.received_min = fill->received_min,
 			.received_max = fill->received_max,
+			.segment_first = wal->current->first_seq,
+			.offset = info->file_offset,
+			.prev_crc = info->prev_crc,
 		};
 	b->blocks++;
 	b->bytes += len;
@@ -221,11 +226,12 @@ static struct wal_block_info block_info(const struct wal *wal, const struct wal_
 
 // Counts a composed block, moves the log's ends behind it and submits it; then, when no further
 // full block would fit, closes the segment.
-static int submit_block(struct wal *wal, struct pending *p, const struct wal_fill *fill)
+static int submit_block(struct wal *wal, struct pending *p, const struct wal_fill *fill,
+	const struct wal_block_info *info)
 {
 	int r;
 
-	batch_add(wal, fill, p->len);
+	batch_add(wal, fill, info, p->len);
 	if (fill->seal)
 		batch_seal(wal, p);
 	wal->next_seq += fill->rows;
@@ -264,6 +270,7 @@ static bool pack(struct wal *wal, const struct wal_block *block, const struct wa
 	uint32_t index;
 	bool tried, packed;
 
+	wal_recent_take(wal);
 	if (wal->free_block_count == 0)
 		return false;
 	index = wal->free_blocks[wal->free_block_count - 1];
@@ -316,7 +323,7 @@ int wal_submit(struct wal *wal, struct wal_block *block, const struct wal_fill *
 			       : wal_block_close(block->mem, &f.layout, &info);
 	wal_stage(wal, WAL_checksum_cycles, ticks);
 
-	return submit_block(wal, &p, &f);
+	return submit_block(wal, &p, &f, &info);
 }
 
 int wal_seal_empty(struct wal *wal)
@@ -338,7 +345,7 @@ int wal_seal_empty(struct wal *wal)
 	info = block_info(wal, &fill);
 	wal->prev_crc = wal_block_empty(p.buf, &info);
 
-	return submit_block(wal, &p, &fill);
+	return submit_block(wal, &p, &fill, &info);
 }
 
 static int drain(struct wal *wal)
