@@ -214,6 +214,8 @@ int wal_batches_block(struct wal_batches *b, struct wal_block_view *ret)
 		b->memory_blocks++;
 	} else {
 		step = wal_walk_next(&b->read, ret);
+		if (step != WAL_STEP_BLOCK) // not out of what was read ahead
+			step = wal_walk_next(&b->read, ret);
 		if (step != WAL_STEP_BLOCK)
 			return lost_block(b, step);
 		b->disk_blocks++;

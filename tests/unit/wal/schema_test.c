@@ -44,6 +44,50 @@ static void what_was_composed_is_parsed(void **)
 	assert_int_equal(h.gap_from, 900);
 }
 
+static void what_it_says_for_people_is_found(void **)
+{
+	struct wal_segment_info info = sample_segment();
+	char listeners[3000];
+
+	memset(listeners, 'l', sizeof(listeners) - 1);
+	listeners[sizeof(listeners) - 1] = '\0';
+	assert_int_equal(wal_schema_compose(page, &info), 0);
+	assert_string_equal(wal_schema_value(page, "listeners"), info.listeners);
+	assert_string_equal(wal_schema_value(page, "receiver"), "slave-1");
+	assert_string_equal(wal_schema_value(page, "first_seq"), "1000");
+	assert_string_equal(wal_schema_value(page, "compression"), "none");
+	assert_null(wal_schema_value(page, "listener"));
+	assert_null(wal_schema_value(page, ""));
+	info.listeners = listeners;
+	assert_int_equal(wal_schema_compose(page, &info), 0);
+	assert_string_equal(wal_schema_value(page, "listeners"), listeners);
+	memset(page, 0, WAL_SCHEMA_BYTES);
+	assert_null(wal_schema_value(page, "listeners"));
+	memset(page, 0xff, WAL_SCHEMA_BYTES);
+	assert_null(wal_schema_value(page, "listeners"));
+}
+
+// Whatever the page holds: nothing outside of it is read, which the sanitizers see.
+static void a_page_of_anything_is_read_within_its_bounds(void **)
+{
+	struct wal_segment_info info = sample_segment();
+	uint64_t x = 1;
+
+	for (unsigned i = 0; i < 200000; i++) {
+		const char *value;
+
+		if (i % 8 == 0)
+			assert_int_equal(wal_schema_compose(page, &info), 0);
+		x = x * 6364136223846793005 + 1442695040888963407;
+		page[(x >> 33) % 1700] = (uint8_t)(x >> 17 & 1 ? x >> 50 : 0xff);
+		value = wal_schema_value(page, "listeners");
+		if (value != NULL)
+			assert_true(
+				value >= (char *)page &&
+				strlen(value) < (size_t)((char *)page + WAL_SCHEMA_BYTES - value));
+	}
+}
+
 static void any_byte_flipped_is_refused(void **)
 {
 	struct wal_segment_info info = sample_segment();
@@ -118,6 +162,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(what_was_composed_is_parsed, setup, teardown),
+		cmocka_unit_test_setup_teardown(what_it_says_for_people_is_found, setup, teardown),
+		cmocka_unit_test_setup_teardown(
+			a_page_of_anything_is_read_within_its_bounds, setup, teardown),
 		cmocka_unit_test_setup_teardown(any_byte_flipped_is_refused, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			texts_that_do_not_fit_are_refused_before_the_header, setup, teardown),
