@@ -3,6 +3,7 @@
 
 // Numbers of the Arrow IPC format (Message.fbs, Schema.fbs) that this log uses.
 
+#define ARROW_MAGIC "ARROW1" // of a file, at both ends
 #define ARROW_CONTINUATION 0xffffffffu
 #define ARROW_VERSION_V5 4
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
+#include "wal/schema.h"
+
 #include "common/crc32c.h"
 #include "wal/arrow.h"
 #include "wal/format.h"
@@ -9,95 +11,6 @@
 
 #define PREFIX_BYTES 8u // continuation and length before the flatbuffer
 #define HEADER_AT (WAL_SCHEMA_BYTES - WAL_TRAILER_BYTES)
-
-// A flatbuffer written forward: whoever refers to something puts down an empty reference first, and
-// the thing itself, written later, fills it in. What does not fit any more is counted only.
-struct writer {
-	uint8_t *at;
-	uint32_t len, cap;
-};
-
-static void put(struct writer *w, const void *data, uint32_t len)
-{
-	if (len <= w->cap && w->len <= w->cap - len)
-		memcpy(w->at + w->len, data, len);
-	w->len = len > UINT32_MAX / 2 - w->len ? UINT32_MAX / 2 : w->len + len;
-}
-
-static void put16(struct writer *w, unsigned v)
-{
-	uint16_t n = (uint16_t)v;
-
-	put(w, &n, sizeof(n));
-}
-
-static void put32(struct writer *w, uint32_t v)
-{
-	put(w, &v, sizeof(v));
-}
-
-// Zeros until the next byte is 'less' bytes before a multiple of 'to'.
-static void align(struct writer *w, uint32_t to, uint32_t less)
-{
-	while ((w->len + less) % to != 0)
-		put(w, "", 1);
-}
-
-static uint32_t put_ref(struct writer *w)
-{
-	put32(w, 0);
-	return w->len - 4;
-}
-
-// The reference at 'ref' points to what is written next.
-static void resolve(struct writer *w, uint32_t ref)
-{
-	uint32_t distance = w->len - ref;
-
-	if (w->len <= w->cap)
-		memcpy(w->at + ref, &distance, sizeof(distance));
-}
-
-static uint32_t put_vtable(struct writer *w, const uint16_t *fields, unsigned count, unsigned size)
-{
-	uint32_t at;
-
-	align(w, 4, 0);
-	at = w->len;
-	put16(w, 4 + 2 * count);
-	put16(w, size);
-	for (unsigned i = 0; i < count; i++)
-		put16(w, fields[i]);
-	align(w, 4, 0);
-	return at;
-}
-
-// Begins a table whose size is a multiple of 4: the distance back to its vtable.
-static void put_table(struct writer *w, uint32_t vtable)
-{
-	put32(w, w->len - vtable);
-}
-
-static void put_string(struct writer *w, uint32_t ref, const char *text)
-{
-	size_t len = strlen(text);
-
-	if (len > WAL_SCHEMA_BYTES)
-		len = WAL_SCHEMA_BYTES; // fits no more, as it should be found
-	align(w, 4, 0);
-	resolve(w, ref);
-	put32(w, (uint32_t)len);
-	put(w, text, (uint32_t)len);
-	put(w, "", 1);
-}
-
-static uint32_t put_vector(struct writer *w, uint32_t ref, uint32_t count)
-{
-	align(w, 4, 0);
-	resolve(w, ref);
-	put32(w, count);
-	return w->len;
-}
 
 struct column {
 	const char *name;
@@ -119,7 +32,7 @@ static const struct column columns[WAL_COLUMNS] = {
 
 // Int: bitWidth, is_signed (false). Timestamp: unit, timezone. FixedSizeBinary: byteWidth.
 // Binary has no fields.
-static void put_type(struct writer *w, uint32_t ref, const struct column *c)
+static void put_type(struct flat *w, uint32_t ref, const struct column *c)
 {
 	static const uint16_t one[] = {4};
 	static const uint16_t timestamp[] = {8, 4};
@@ -127,99 +40,95 @@ static void put_type(struct writer *w, uint32_t ref, const struct column *c)
 
 	switch (c->type) {
 	case ARROW_TYPE_TIMESTAMP:
-		vtable = put_vtable(w, timestamp, 2, 12);
-		resolve(w, ref);
-		put_table(w, vtable);
-		timezone = put_ref(w);
-		put32(w, ARROW_UNIT_NANOSECOND);
-		put_string(w, timezone, "UTC");
+		vtable = flat_put_vtable(w, timestamp, 2, 12);
+		flat_resolve(w, ref);
+		flat_put_table(w, vtable);
+		timezone = flat_put_ref(w);
+		flat_put32(w, ARROW_UNIT_NANOSECOND);
+		flat_put_string(w, timezone, "UTC");
 		break;
 	case ARROW_TYPE_BINARY:
-		vtable = put_vtable(w, NULL, 0, 4);
-		resolve(w, ref);
-		put_table(w, vtable);
+		vtable = flat_put_vtable(w, NULL, 0, 4);
+		flat_resolve(w, ref);
+		flat_put_table(w, vtable);
 		break;
 	default:
-		vtable = put_vtable(w, one, 1, 8);
-		resolve(w, ref);
-		put_table(w, vtable);
-		put32(w, c->width);
+		vtable = flat_put_vtable(w, one, 1, 8);
+		flat_resolve(w, ref);
+		flat_put_table(w, vtable);
+		flat_put32(w, c->width);
 	}
 }
 
 // Field: name, nullable (absent: false), type_type, type, dictionary, children.
-static void put_field(struct writer *w, uint32_t ref, const struct column *c)
+static void put_field(struct flat *w, uint32_t ref, const struct column *c)
 {
 	static const uint16_t fields[] = {4, 0, 16, 8, 0, 12};
-	uint32_t vtable = put_vtable(w, fields, 6, 20);
+	uint32_t vtable = flat_put_vtable(w, fields, 6, 20);
 	uint32_t name, type, children;
 
-	resolve(w, ref);
-	put_table(w, vtable);
-	name = put_ref(w);
-	type = put_ref(w);
-	children = put_ref(w);
-	put32(w, c->type);
-	put_string(w, name, c->name);
+	flat_resolve(w, ref);
+	flat_put_table(w, vtable);
+	name = flat_put_ref(w);
+	type = flat_put_ref(w);
+	children = flat_put_ref(w);
+	flat_put32(w, c->type);
+	flat_put_string(w, name, c->name);
 	put_type(w, type, c);
-	put_vector(w, children, 0);
+	flat_put_vector(w, children, 0);
 }
 
-struct pair {
-	const char *key, *value;
-};
-
-static void put_pair(struct writer *w, uint32_t ref, const struct pair *pair)
+static void put_pair(struct flat *w, uint32_t ref, const struct schema_pair *pair)
 {
 	static const uint16_t fields[] = {4, 8};
-	uint32_t vtable = put_vtable(w, fields, 2, 12);
+	uint32_t vtable = flat_put_vtable(w, fields, 2, 12);
 	uint32_t key, value;
 
-	resolve(w, ref);
-	put_table(w, vtable);
-	key = put_ref(w);
-	value = put_ref(w);
-	put_string(w, key, pair->key);
-	put_string(w, value, pair->value);
+	flat_resolve(w, ref);
+	flat_put_table(w, vtable);
+	key = flat_put_ref(w);
+	value = flat_put_ref(w);
+	flat_put_string(w, key, pair->key);
+	flat_put_string(w, value, pair->value);
 }
 
 // Schema: endianness (absent: little), fields, custom_metadata.
-static void put_schema(struct writer *w, uint32_t ref, const struct pair *pairs, unsigned count)
+void schema_put(struct flat *w, uint32_t ref, const struct schema_pair *pairs, unsigned count)
 {
 	static const uint16_t fields[] = {0, 4, 8};
-	uint32_t vtable = put_vtable(w, fields, 3, 12);
+	uint32_t vtable = flat_put_vtable(w, fields, 3, 12);
 	uint32_t columns_ref, pairs_ref, at;
 
-	resolve(w, ref);
-	put_table(w, vtable);
-	columns_ref = put_ref(w);
-	pairs_ref = put_ref(w);
-	at = put_vector(w, columns_ref, WAL_COLUMNS);
+	flat_resolve(w, ref);
+	flat_put_table(w, vtable);
+	columns_ref = flat_put_ref(w);
+	pairs_ref = flat_put_ref(w);
+	at = flat_put_vector(w, columns_ref, WAL_COLUMNS);
 	for (unsigned i = 0; i < WAL_COLUMNS; i++)
-		put_ref(w);
+		flat_put_ref(w);
 	for (unsigned i = 0; i < WAL_COLUMNS; i++)
 		put_field(w, at + 4 * i, &columns[i]);
-	at = put_vector(w, pairs_ref, count);
+	at = flat_put_vector(w, pairs_ref, count);
 	for (unsigned i = 0; i < count; i++)
-		put_ref(w);
+		flat_put_ref(w);
 	for (unsigned i = 0; i < count; i++)
 		put_pair(w, at + 4 * i, &pairs[i]);
 }
 
 // Message: version, header_type, header, bodyLength (absent: 0).
-static void put_message(struct writer *w, const struct pair *pairs, unsigned count)
+void schema_put_message(struct flat *w, const struct schema_pair *pairs, unsigned count)
 {
 	static const uint16_t fields[] = {8, 10, 4};
-	uint32_t root = put_ref(w);
-	uint32_t vtable = put_vtable(w, fields, 3, 12);
+	uint32_t root = flat_put_ref(w);
+	uint32_t vtable = flat_put_vtable(w, fields, 3, 12);
 	uint32_t header;
 
-	resolve(w, root);
-	put_table(w, vtable);
-	header = put_ref(w);
-	put16(w, ARROW_VERSION_V5);
-	put16(w, ARROW_HEADER_SCHEMA);
-	put_schema(w, header, pairs, count);
+	flat_resolve(w, root);
+	flat_put_table(w, vtable);
+	header = flat_put_ref(w);
+	flat_put16(w, ARROW_VERSION_V5);
+	flat_put16(w, ARROW_HEADER_SCHEMA);
+	schema_put(w, header, pairs, count);
 }
 
 static void header_write(uint8_t *page, const struct wal_segment_header *header)
@@ -239,10 +148,10 @@ static void header_write(uint8_t *page, const struct wal_segment_header *header)
 int wal_schema_compose(uint8_t *page, const struct wal_segment_info *info)
 {
 	const struct wal_segment_header *h = &info->header;
-	struct writer w = {.at = page + PREFIX_BYTES, .cap = HEADER_AT - PREFIX_BYTES};
+	struct flat w = {.at = page + PREFIX_BYTES, .cap = HEADER_AT - PREFIX_BYTES};
 	uint32_t prefix[2] = {ARROW_CONTINUATION, WAL_SCHEMA_BYTES - PREFIX_BYTES};
 	char log_id[33], segment_id[33], version[12], generation[12], partition[12], first_seq[24];
-	const struct pair pairs[] = {
+	const struct schema_pair pairs[] = {
 		{"format_version", version},
 		{"log_id", log_id},
 		{"segment_id", segment_id},
@@ -262,7 +171,7 @@ int wal_schema_compose(uint8_t *page, const struct wal_segment_info *info)
 	snprintf(first_seq, sizeof(first_seq), "%llu", (unsigned long long)h->first_seq);
 	memset(page, 0, WAL_SCHEMA_BYTES);
 	memcpy(page, prefix, sizeof(prefix));
-	put_message(&w, pairs, sizeof(pairs) / sizeof(pairs[0]));
+	schema_put_message(&w, pairs, sizeof(pairs) / sizeof(pairs[0]));
 	if (w.len > w.cap)
 		return -E2BIG;
 	header_write(page, h);

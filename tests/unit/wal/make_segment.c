@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Writes a segment, with "lz4" a compressed one, that holds everything a reader may meet: blocks
 // laid out for more rows than they have and for exactly as many, an empty seal block in between and
-// at the end, and, behind the end-of-stream page, a stale block and noise.
+// at the end, and, behind the end-of-stream page, a stale block and noise. With "protocol" every
+// fifth row is no event, the only one of the second block among them, and none of the third.
 #include "sample.h"
 #include "wal/pack.h"
 
@@ -20,6 +21,7 @@ struct maker {
 	uint8_t *block;
 	uint8_t *packed;
 	struct wal_packer *packer; // NULL: no compression
+	bool protocol;
 };
 
 static void emit(struct maker *m, const void *bytes, uint32_t len)
@@ -45,6 +47,16 @@ static void close_block(
 	emit(m, m->block, wal_block_len(layout, info->payload_bytes));
 }
 
+// Rows whose seq is a multiple of 5 become the protocol's.
+static void mark(struct maker *m, const struct wal_layout *layout, uint32_t count)
+{
+	static const uint16_t protocol = WAL_LISTENER_PROTOCOL;
+
+	for (uint32_t row = 0; m->protocol && row < count; row++)
+		if ((m->seq + row) % 5 == 0)
+			memcpy(m->block + layout->at[COL_LISTENER] + 2 * row, &protocol, 2);
+}
+
 static void rows(struct maker *m, uint32_t count, uint32_t capacity, uint32_t flags)
 {
 	struct wal_layout layout;
@@ -54,6 +66,8 @@ static void rows(struct maker *m, uint32_t count, uint32_t capacity, uint32_t fl
 	memset(m->block, 0xa5, BLOCK_BYTES); // what an earlier block left
 	wal_layout_init(&layout, capacity, BLOCK_BYTES);
 	bytes = sample_fill(m->block, &layout, m->seq, count);
+	if (count < 500)
+		mark(m, &layout, count);
 	info = sample_info(&m->header, m->offset, m->seq, count, bytes);
 	info.flags = flags;
 	info.batch = m->batch;
@@ -117,14 +131,18 @@ int main(int argc, char **argv)
 		.block = malloc(BLOCK_BYTES), .packed = malloc(BLOCK_BYTES + PACK_SLACK_BYTES)};
 	int rc = 0;
 
-	if (argc < 2 || argc > 3) {
-		fprintf(stderr, "usage: make_segment FILE [lz4]\n");
+	if (argc < 2 || argc > 4) {
+		fprintf(stderr, "usage: make_segment FILE [lz4] [protocol]\n");
 		free(m.block);
 		free(m.packed);
 		return 2;
 	}
-	if (argc == 3)
-		rc = wal_packer_new(&m.packer);
+	for (int i = 2; rc == 0 && i < argc; i++) {
+		if (strcmp(argv[i], "protocol") == 0)
+			m.protocol = true;
+		else
+			rc = wal_packer_new(&m.packer);
+	}
 	m.file = fopen(argv[1], "wb");
 	if (rc == 0 && m.file && m.block && m.packed)
 		rc = make(&m);
