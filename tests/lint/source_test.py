@@ -22,11 +22,12 @@ MAY_INCLUDE = {
     "common": set(),
     "wal": {"common"},
     "batching": {"common", "wal"},
+    "sinks": {"common", "wal"},
     "http": {"common", "wal"},
     "transport": set(),
-    "dataplane": {"common", "wal", "batching", "http", "transport"},
+    "dataplane": {"common", "wal", "batching", "sinks", "http", "transport"},
     "lib": {"common", "include", "transport"},
-    "cli": {"common", "wal", "batching", "http", "dataplane", "include", "lib", "transport"},
+    "cli": {"common", "wal", "batching", "sinks", "http", "dataplane", "include", "lib", "transport"},
 }
 
 # Split, so that this file does not find itself.

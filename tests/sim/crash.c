@@ -52,6 +52,7 @@ static void run(unsigned long long n)
 	log_story();
 	replace_story();
 	spool_story();
+	files_story();
 }
 
 static unsigned long long number(const char *text)

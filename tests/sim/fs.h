@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #define FS_INODES 40
-#define FS_NAME 48
+#define FS_NAME 112
 #define FS_SECTOR 512u
 #define FS_FILE_MAX (304u << 10)
 

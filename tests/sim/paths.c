@@ -60,18 +60,19 @@ bool path_simulated(const char *path)
 
 const char *path_split(const char *path, int *ret_dir)
 {
-	const char *last = strrchr(path, '/');
+	const char *at = path + strlen(SIM_ROOT), *slash;
 	char parent[FS_NAME];
 
 	*ret_dir = 0;
-	if (strcmp(path, SIM_ROOT) == 0)
+	if (*at == '\0')
 		return ".";
-	if ((size_t)(last - path) == strlen(SIM_ROOT))
-		return last + 1;
-	snprintf(parent, sizeof(parent), "%.*s", (int)(last - path - strlen(SIM_ROOT) - 1),
-		path + strlen(SIM_ROOT) + 1);
-	*ret_dir = fs_find(0, parent);
-	return *ret_dir < 0 ? NULL : last + 1;
+	for (at++; (slash = strchr(at, '/')) != NULL; at = slash + 1) {
+		snprintf(parent, sizeof(parent), "%.*s", (int)(slash - at), at);
+		*ret_dir = fs_find(*ret_dir, parent);
+		if (*ret_dir < 0)
+			return NULL;
+	}
+	return at;
 }
 
 int path_find_at(int dir, const char *name)
