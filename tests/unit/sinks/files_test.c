@@ -34,6 +34,7 @@ static struct {
 	unsigned seals;    // ... of which so many seal another batch
 	unsigned stops_at; // ... and at which the feed is stopped; 0: never
 	int writes_fail;   // an errno; 0: they don't
+	unsigned syncs_to; // how many more flushes succeed before one fails; 0: all do
 } t;
 
 ssize_t __real_pwrite64(int fd, const void *data, size_t len, off_t offset);
@@ -44,6 +45,17 @@ ssize_t __wrap_pwrite64(int fd, const void *data, size_t len, off_t offset)
 	if (t.writes_fail == 0)
 		return __real_pwrite64(fd, data, len, offset);
 	errno = t.writes_fail;
+	return -1;
+}
+
+int __real_fsync(int fd);
+int __wrap_fsync(int fd);
+
+int __wrap_fsync(int fd)
+{
+	if (t.syncs_to == 0 || --t.syncs_to > 0)
+		return __real_fsync(fd);
+	errno = EIO;
 	return -1;
 }
 
@@ -77,6 +89,16 @@ static void driver_again(void)
 	sink_files.close(t.driver);
 	t.driver = NULL;
 	driver_open();
+}
+
+// As if no file had ever been planned.
+static void remove_plan(void)
+{
+	char path[PATHS];
+
+	snprintf(path, sizeof(path), "%s/archive.plan.json", t.dir);
+	unlink(path);
+	driver_again();
 }
 
 static int setup(void **state)
@@ -410,6 +432,59 @@ static void test_never_written_over(void **state)
 	assert_int_equal(deliver(0, NULL), 1);
 }
 
+static ino_t inode_of(const char *name)
+{
+	struct stat st;
+	char path[PATHS];
+
+	path_of(name, path);
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+// Of a delivery the plan takes two flushes, the file one, its directory one.
+static void test_failed_flush(void **state)
+{
+	ino_t before;
+
+	(void)state;
+	fake_log.sealed = 1;
+	for (unsigned i = 1; i < 4; i++) {
+		t.syncs_to = i;
+		assert_int_equal(deliver(0, NULL), -EAGAIN);
+		said("look at that disk");
+		assert_int_equal(count_names(), 0);
+		remove_plan();
+	}
+	t.syncs_to = 4;
+	assert_int_equal(deliver(0, NULL), -EAGAIN);
+	must_be(0, 0);
+	before = inode_of(FIRST_FILE);
+	// What is seen after that may not be on the disk: it is not believed, in no later life.
+	driver_again();
+	assert_int_equal(deliver(0, NULL), 1);
+	must_be(0, 0);
+	assert_int_not_equal(inode_of(FIRST_FILE), before);
+	assert_int_equal(count_names(), 1);
+}
+
+// A plan that is found may have been renamed and not synced by who was killed then.
+static void test_found_plan_is_stored_again(void **state)
+{
+	(void)state;
+	fake_log.sealed = 1;
+	assert_int_equal(deliver(0, NULL), 1);
+	for (unsigned i = 1; i <= 2; i++) {
+		void *driver = NULL;
+
+		t.syncs_to = i; // of the file and of the directory
+		assert_int_equal(sink_files.open(&driver, &t.target), -EAGAIN);
+		assert_null(driver);
+		said("archive.plan.json");
+	}
+	driver_again();
+}
+
 static void test_stale_temporary(void **state)
 {
 	(void)state;
@@ -530,6 +605,8 @@ int main(void)
 		TEST(test_plan_is_kept),
 		TEST(test_there_already),
 		TEST(test_never_written_over),
+		TEST(test_failed_flush),
+		TEST(test_found_plan_is_stored_again),
 		TEST(test_stale_temporary),
 		TEST(test_plan_of_another_log),
 		TEST(test_damaged_plan),
