@@ -73,9 +73,10 @@ static void refused(const char *template, const char *why)
 {
 	const char *said = sink_files_check(template);
 
-	if (said == NULL || strstr(said, why) == NULL)
-		print_error("%s: %s\n", template, said != NULL ? said : "taken");
-	assert_non_null(said);
+	if (said == NULL)
+		said = "taken";
+	if (strstr(said, why) == NULL)
+		print_error("%s: %s\n", template, said);
 	assert_non_null(strstr(said, why));
 }
 
