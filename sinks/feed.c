@@ -4,10 +4,12 @@
 #include "common/clock.h"
 #include "common/logmsg.h"
 #include "common/thread.h"
+#include "wal/reader.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -71,26 +73,17 @@ static void publish_reads(struct feed *feed)
 	counter_set(&feed->values[SINK_disk_blocks], disk);
 }
 
-// Batches that retention took in front of the cursor: counted, told, gone.
-static int give_up(struct feed *feed)
+// Events that were to be delivered and aren't in the log any more: counted and told once.
+static void tell_gap(struct feed *feed, const struct wal_batch *batch)
 {
-	struct wal_batch batch;
-	int r;
-
-	snprintf(feed->target.why, SINK_WHY_BYTES, "%s", wal_batches_why(feed->batches));
-	r = wal_batches_next(feed->batches, &batch);
-	if (r <= 0)
-		return r;
-	if (batch.first_seq > feed->cursor.seq) {
-		counter_add(&feed->values[SINK_given_up], batch.first_seq - feed->cursor.seq);
-		log_err("sink %s, partition %u: events %" PRIu64 " to %" PRIu64
-			" were not delivered and are gone by retention: %s",
-			feed->target.config->name, feed->target.partition, feed->cursor.seq,
-			batch.first_seq - 1, feed->target.why);
-	}
-	return feed_store_cursor(feed,
-		&(struct wal_cursor){
-			.log_id = batch.log_id, .batch = batch.number, .seq = batch.first_seq});
+	if (batch->first_seq <= feed->known)
+		return;
+	counter_add(&feed->values[SINK_given_up], batch->first_seq - feed->known);
+	log_err("sink %s, partition %u: events %" PRIu64 " to %" PRIu64 " were not delivered, and "
+		"are not in the log any more; mend: a larger hold_size, or a sink that keeps up",
+		feed->target.config->name, feed->target.partition, feed->known,
+		batch->first_seq - 1);
+	feed->known = batch->first_seq;
 }
 
 static int deliver(struct feed *feed, const struct wal_batch *batch)
@@ -101,6 +94,7 @@ static int deliver(struct feed *feed, const struct wal_batch *batch)
 	int err;
 
 	feed->target.why[0] = '\0';
+	tell_gap(feed, batch);
 	err = feed->driver->deliver(feed->open, feed->batches, batch, &behind, &events);
 	publish_reads(feed);
 	if (err != 0)
@@ -120,10 +114,11 @@ static int step(struct feed *feed)
 	struct wal_batch batch;
 	int r;
 
-	wal_batches_seek(feed->batches, feed->cursor.batch);
+	if (wal_batches_wanted(feed->batches) != feed->cursor.batch)
+		wal_batches_seek(feed->batches, feed->cursor.batch);
 	r = wal_batches_next(feed->batches, &batch);
-	if (r == -ESTALE)
-		return give_up(feed);
+	if (r == -ESTALE) // it goes on with the oldest there is
+		r = wal_batches_next(feed->batches, &batch);
 	if (r < 0)
 		snprintf(feed->target.why, SINK_WHY_BYTES, "%s", wal_batches_why(feed->batches));
 	if (r == -ENOENT)
@@ -266,6 +261,25 @@ static void register_counters(struct feed *feed)
 	hist_register(&feed->latency_entry);
 }
 
+// A sink that has delivered nothing begins with what the log has now.
+static int find_begin(struct feed *feed)
+{
+	struct wal_segment_file *files;
+	unsigned count;
+	int err;
+
+	feed->known = feed->has_cursor ? feed->cursor.seq : 0;
+	if (feed->known > 0)
+		return 0;
+	err = wal_list_segments(feed->dir, &files, &count);
+	if (err != 0)
+		return err;
+	if (count > 0)
+		feed->known = files[0].first_seq;
+	free(files);
+	return 0;
+}
+
 static int load_cursor(struct feed *feed)
 {
 	int err = wal_cursor_load(feed->target.dir, feed->target.config->name, &feed->cursor);
@@ -276,7 +290,7 @@ static int load_cursor(struct feed *feed)
 			"'millrace sinks reset' says where to go on",
 			feed->target.config->name, feed->target.dir, feed->target.config->name,
 			strerror(-err));
-	return err == -ENOENT ? 0 : err;
+	return err == 0 || err == -ENOENT ? find_begin(feed) : err;
 }
 
 int feed_init(struct feed *feed, const struct config *config, const struct config_sink *sink,

@@ -24,6 +24,7 @@ struct feed {
 	bool ready;                // ... and the cursor is found
 	char told[SINK_WHY_BYTES]; // what was logged last
 	struct wal_batches *batches;
+	uint64_t known; // events below were delivered, told to be gone, or gone before
 	struct wal_holder holder;
 	_Atomic uint64_t seq; // of the cursor; the feed's thread puts
 

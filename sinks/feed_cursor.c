@@ -58,6 +58,8 @@ int feed_store_cursor(struct feed *feed, const struct wal_cursor *cursor)
 	feed->cursor = *cursor;
 	feed->has_cursor = true;
 	pthread_mutex_unlock(&feed->lock);
+	if (feed->known < cursor->seq)
+		feed->known = cursor->seq;
 	atomic_store(&feed->seq, cursor->seq);
 	atomic_store(&feed->holder.seq, cursor->seq);
 	feed->moved(feed);

@@ -346,7 +346,7 @@ static void assert_goes_on(struct logbuilder *lb, const struct wal_cursor *ours,
 		wal_cursor_remove(lb->dir, "out");
 	open_log(lb, 0);
 	start(lb, SINK_KAFKA);
-	wait_for(SINK_DELIVERING, BATCHES);
+	assert_int_equal(wait_for(SINK_DELIVERING, BATCHES).counters[SINK_given_up], 0);
 	stop();
 	assert_seen(from, BATCHES - (unsigned)from);
 }
