@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 build_packages=(
 	meson ninja-build pkg-config gcc libc6-dev
 	libdpdk-dev liburing-dev liblz4-dev libisal-dev libyaml-dev libjansson-dev libmicrohttpd-dev
-	libcurl4-openssl-dev libnl-route-3-dev libpcap-dev libsodium-dev libsystemd-dev
+	libcurl4-openssl-dev libnl-route-3-dev libpcap-dev librdkafka-dev libsodium-dev libsystemd-dev
 )
 
 # To see it run: network namespaces and ordinary senders (bsdutils: logger).
@@ -36,7 +36,7 @@ lab_packages=(
 # To measure: what draws, and what is measured against.
 bench_packages=(
 	fio gnuplot-nox rsyslog rsyslog-relp
-	librdkafka-dev openjdk-17-jre-headless maven # the case peers-reliable fetches a Kafka broker
+	openjdk-17-jre-headless maven # the case peers-reliable fetches a Kafka broker
 )
 
 # In .venv: the readers that the log is promised to, and what the tests speak with.

@@ -83,6 +83,10 @@ struct sink_driver {
 	int (*deliver)(void *driver, struct wal_batches *log, const struct wal_batch *batch,
 		struct wal_cursor *ret, uint64_t *events);
 
+	// About once a second while there is nothing to deliver: what runs in the background is
+	// looked after. NULL: nothing does.
+	void (*idle)(void *driver);
+
 	// After an error, too. NULL is fine.
 	void (*close)(void *driver);
 };

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which messages of some batches are in Kafka, by their names in the headers and not by what the
+// protocol of transactions says: it has lost writes and torn transactions.
+//
+// Read is read_committed, from the first offset at the batches' time to what was the end of each
+// partition when the reading began. That end is the high watermark. The end that a read_committed
+// consumer is told may lie before it, where somebody else's transaction is open: then the reading
+// waits for that one to end.
+
+#include "common/clock.h"
+#include "sinks/kafka_internal.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PAUSE_NS 100000000u
+#define POLL_MS 200
+#define LEAST_PATIENCE_NS 30000000000u // without a message or an end that moves
+
+struct reading {
+	struct kafka_sink *k;
+	rd_kafka_topic_partition_list_t *places; // offset: where to begin
+	int64_t *ends;                           // of each; behind the last offset that counts
+	int left;                                // not read to their ends
+	int64_t since_ms;
+	uint64_t deadline;
+	bool cut;
+};
+
+static bool patient(struct reading *r, const char *doing, rd_kafka_resp_err_t err)
+{
+	kafka_why(r->k, "reading back: %s: %s", doing, rd_kafka_err2str(err));
+	return clock_monotonic_ns() < r->deadline;
+}
+
+static void progress(struct reading *r)
+{
+	uint64_t patience = 3 * kafka_timeout_ns(r->k);
+
+	if (patience < LEAST_PATIENCE_NS)
+		patience = LEAST_PATIENCE_NS;
+	r->deadline = clock_monotonic_ns() + patience;
+}
+
+// Adds the partitions of a topic. A topic that is not there has none.
+static rd_kafka_resp_err_t add_topic(struct reading *r, const char *name)
+{
+	rd_kafka_topic_t *topic = rd_kafka_topic_new(r->k->reader, name, NULL);
+	const struct rd_kafka_metadata *found;
+	rd_kafka_resp_err_t err = rd_kafka_metadata(r->k->reader, 0, topic, &found, KAFKA_SLICE_MS);
+
+	if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		err = found->topic_cnt == 1 ? found->topics[0].err
+					    : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
+		for (int i = 0;
+			err == RD_KAFKA_RESP_ERR_NO_ERROR && i < found->topics[0].partition_cnt;
+			i++)
+			rd_kafka_topic_partition_list_add(
+				r->places, name, found->topics[0].partitions[i].id);
+		rd_kafka_metadata_destroy(found);
+	}
+	rd_kafka_topic_destroy(topic);
+	if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+		err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
+		err = RD_KAFKA_RESP_ERR_NO_ERROR;
+	return err;
+}
+
+// 0, or negative errno: whether to try again after 'err'.
+static int again(struct reading *r, const char *doing, rd_kafka_resp_err_t err)
+{
+	if (!patient(r, doing, err))
+		return -EAGAIN;
+	return sink_wait(r->k->target, PAUSE_NS) ? 0 : -ECANCELED;
+}
+
+static int add_topics(struct reading *r)
+{
+	const struct kafka_topics *t = &r->k->topics;
+	int result = 0;
+
+	for (unsigned i = 0; i < t->count && result == 0;) {
+		rd_kafka_resp_err_t err = add_topic(r, t->list[i].name);
+
+		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			i++;
+		else
+			result = again(r, t->list[i].name, err);
+	}
+	return result;
+}
+
+// The producer asks: it is not read_committed, so that what open transactions wrote counts.
+static int find_begins(struct reading *r)
+{
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__FAIL;
+	int result = 0;
+
+	while (result == 0 && err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+		for (int i = 0; i < r->places->cnt; i++)
+			r->places->elems[i].offset = r->since_ms;
+		err = rd_kafka_offsets_for_times(r->k->producer, r->places, KAFKA_SLICE_MS);
+		for (int i = 0; err == RD_KAFKA_RESP_ERR_NO_ERROR && i < r->places->cnt; i++)
+			err = r->places->elems[i].err;
+		if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+			result = again(r, "offsets of a time", err);
+	}
+	return result;
+}
+
+static int find_end(struct reading *r, int i)
+{
+	rd_kafka_topic_partition_t *place = &r->places->elems[i];
+	int64_t low = 0, high = 0;
+	int result = 0;
+
+	for (;;) {
+		rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(r->k->producer,
+			place->topic, place->partition, &low, &high, KAFKA_SLICE_MS);
+
+		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			break;
+		result = again(r, "the end of a partition", err);
+		if (result < 0)
+			return result;
+	}
+	r->ends[i] = high;
+	if (place->offset < 0 || place->offset >= high)
+		r->ends[i] = -1; // nothing of that time or later
+	else if (place->offset <= low && low > 0)
+		r->cut = true;
+	r->left += r->ends[i] >= 0;
+	return 0;
+}
+
+static int find_ends(struct reading *r)
+{
+	int result = 0;
+
+	r->ends = calloc((size_t)r->places->cnt + 1, sizeof(*r->ends));
+	if (r->ends == NULL)
+		return -ENOMEM;
+	for (int i = 0; i < r->places->cnt && result == 0; i++)
+		result = find_end(r, i);
+	return result;
+}
+
+static bool header_is(const rd_kafka_headers_t *headers, const char *name, const char *text)
+{
+	const void *value;
+	size_t len;
+
+	return rd_kafka_header_get_last(headers, name, &value, &len) ==
+		       RD_KAFKA_RESP_ERR_NO_ERROR &&
+	       len == strlen(text) && memcmp(value, text, len) == 0;
+}
+
+static bool header_number(const rd_kafka_headers_t *headers, const char *name, uint64_t *ret)
+{
+	const void *value;
+	const char *digits;
+	size_t len;
+
+	if (rd_kafka_header_get_last(headers, name, &value, &len) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+		len == 0 || len > 20)
+		return false;
+	digits = value;
+	*ret = 0;
+	for (size_t i = 0; i < len; i++) {
+		if (digits[i] < '0' || digits[i] > '9')
+			return false;
+		*ret = *ret * 10 + (uint64_t)(digits[i] - '0');
+	}
+	return true;
+}
+
+static void mark(struct kafka_part *part, uint64_t bit)
+{
+	uint8_t *byte = &part->seen[bit / 8];
+	uint8_t mask = (uint8_t)(1u << (bit % 8));
+
+	if (*byte & mask)
+		part->doubled++;
+	else
+		part->found++;
+	*byte |= mask;
+}
+
+static void take(struct kafka_sink *k, const rd_kafka_message_t *message)
+{
+	bool arrow = k->config->format == SINK_FORMAT_ARROW;
+	rd_kafka_headers_t *headers;
+	uint64_t batch, seq;
+
+	if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+		!header_is(headers, "log_id", k->log_id) ||
+		!header_number(headers, "batch", &batch) ||
+		!header_number(headers, arrow ? "first_seq" : "seq", &seq))
+		return;
+	for (unsigned i = 0; i < k->part_count; i++) {
+		struct kafka_part *part = &k->parts[i];
+
+		if (part->batch.number == batch && seq >= part->batch.first_seq &&
+			seq < part->batch.end_seq)
+			mark(part, arrow ? 0 : seq - part->batch.first_seq);
+	}
+}
+
+static int place_of(const struct reading *r, const rd_kafka_message_t *message)
+{
+	const char *topic = rd_kafka_topic_name(message->rkt);
+
+	for (int i = 0; i < r->places->cnt; i++)
+		if (r->places->elems[i].partition == message->partition &&
+			strcmp(r->places->elems[i].topic, topic) == 0)
+			return i;
+	return -1;
+}
+
+// The next offset of a place is known to be 'next'.
+static void reached(struct reading *r, int place, int64_t next)
+{
+	if (place < 0 || r->ends[place] < 0 || next < r->ends[place])
+		return;
+	r->ends[place] = -1;
+	r->left--;
+}
+
+static int take_event(struct reading *r, const rd_kafka_message_t *message)
+{
+	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+		take(r->k, message);
+		reached(r, place_of(r, message), message->offset + 1);
+		progress(r);
+		return 0;
+	}
+	if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+		reached(r, place_of(r, message), message->offset);
+		progress(r);
+		return 0;
+	}
+	return patient(r, "a message", message->err) ? 0 : -EAGAIN;
+}
+
+static int read_all(struct reading *r)
+{
+	rd_kafka_topic_partition_list_t *wanted = rd_kafka_topic_partition_list_new(r->left);
+	rd_kafka_resp_err_t err;
+	int result = 0;
+
+	for (int i = 0; i < r->places->cnt; i++)
+		if (r->ends[i] >= 0)
+			rd_kafka_topic_partition_list_add(
+				wanted, r->places->elems[i].topic, r->places->elems[i].partition)
+				->offset = r->places->elems[i].offset;
+	err = rd_kafka_assign(r->k->reader, wanted);
+	rd_kafka_topic_partition_list_destroy(wanted);
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR && !patient(r, "assigning", err))
+		return -EAGAIN;
+	while (r->left > 0 && result == 0) {
+		rd_kafka_message_t *message = rd_kafka_consumer_poll(r->k->reader, POLL_MS);
+
+		if (message != NULL) {
+			result = take_event(r, message);
+			rd_kafka_message_destroy(message);
+		} else if (!patient(r, "waiting", RD_KAFKA_RESP_ERR__TIMED_OUT)) {
+			result = -EAGAIN;
+		}
+		if (kafka_stopped(r->k))
+			result = -ECANCELED;
+	}
+	rd_kafka_assign(r->k->reader, NULL);
+	return result;
+}
+
+// The earliest time of the batches, and room for what is seen of them.
+static int prepare(struct reading *r)
+{
+	struct kafka_sink *k = r->k;
+	int64_t since = INT64_MAX;
+
+	for (unsigned i = 0; i < k->part_count; i++) {
+		struct kafka_part *part = &k->parts[i];
+		uint64_t rows = part->batch.end_seq - part->batch.first_seq;
+
+		free(part->seen);
+		part->found = part->doubled = 0;
+		part->seen = calloc(rows / 8 + 1, 1);
+		if (part->seen == NULL)
+			return -ENOMEM;
+		if (part->batch.received_min < since)
+			since = part->batch.received_min;
+	}
+	r->since_ms = since / 1000000;
+	return 0;
+}
+
+int kafka_read_back(struct kafka_sink *k, bool *ret_cut)
+{
+	struct reading r = {.k = k, .places = rd_kafka_topic_partition_list_new(4)};
+	int result;
+
+	progress(&r);
+	result = prepare(&r);
+#ifndef MUTANT_KAFKA_NO_READ_BACK
+	if (result == 0)
+		result = kafka_reader_make(k);
+	if (result == 0)
+		result = add_topics(&r);
+	if (result == 0 && r.places->cnt > 0)
+		result = find_begins(&r);
+	if (result == 0)
+		result = find_ends(&r);
+	if (result == 0 && r.left > 0)
+		result = read_all(&r);
+#endif
+	kafka_count(k, KAFKA_read_backs);
+	rd_kafka_topic_partition_list_destroy(r.places);
+	free(r.ends);
+	*ret_cut = r.cut;
+	return result;
+}
