@@ -89,18 +89,16 @@ static int kafka_recall(void *driver, struct wal_cursor *ret)
 	return k->config->transactions ? k->has_cursor : k->target->has_cursor;
 }
 
-// What the log said behind the batches that were delivered last. -ESTALE is said once alone, so the
-// reader is put back in front of what it gave since.
-static int told_late(struct kafka_sink *k, struct wal_batches *log, const struct wal_batch *batch)
+static int deliver_once(struct kafka_sink *k, struct wal_batches *log,
+	const struct wal_batch *batch, struct wal_cursor *ret, uint64_t *events)
 {
-	int r = k->log_error;
+	int r = get_ready(k);
 
-	k->log_error = 0;
-	if (r != -ESTALE || k->cursor.batch >= batch->number)
-		return 0;
-	kafka_why(k, "batches %" PRIu64 " to %" PRIu64 " are gone by retention", k->cursor.batch,
-		batch->number - 1);
-	wal_batches_seek(log, batch->number);
+	k->resend = false;
+	if (r == 0)
+		r = kafka_deliver_batches(k, log, batch, ret, events);
+	kafka_parts_clear(k);
+	kafka_reader_destroy(k);
 	return r;
 }
 
@@ -108,14 +106,15 @@ static int kafka_deliver(void *driver, struct wal_batches *log, const struct wal
 	struct wal_cursor *ret, uint64_t *events)
 {
 	struct kafka_sink *k = driver;
-	int r = get_ready(k);
+	struct wal_batch again = *batch;
+	int r = deliver_once(k, log, &again, ret, events);
 
-	if (r == 0)
-		r = told_late(k, log, batch);
-	if (r == 0)
-		r = kafka_deliver_batches(k, log, batch, ret, events);
-	kafka_parts_clear(k);
-	kafka_reader_destroy(k);
+	while (r == -EAGAIN && k->resend && !kafka_stopped(k)) {
+		wal_batches_seek(log, batch->number);
+		if (wal_batches_next(log, &again) != 1 || again.number != batch->number)
+			break;
+		r = deliver_once(k, log, &again, ret, events);
+	}
 	return r;
 }
 

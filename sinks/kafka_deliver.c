@@ -58,10 +58,8 @@ static int plan(struct kafka_sink *k, struct wal_batches *log, const struct wal_
 			r = wal_batches_next(log, &next);
 	}
 	*ret_all = r == 0;
-	if (r < 0 && until == UINT64_MAX && r != -ENOMEM) {
-		k->log_error = r; // behind what is planned
-		return 0;
-	}
+	if (until == UINT64_MAX)
+		return 0; // what the log says behind these, it says again
 	return r == 1 ? 0 : log_says(k, log, r);
 }
 
@@ -108,14 +106,9 @@ static int send_fresh(struct kafka_sink *k, struct wal_batches *log, const struc
 		if (!takes_more(k, bytes))
 			return 0;
 		r = wal_batches_next(log, &next);
-		if (r == 1)
-			continue;
-		k->log_error = r; // what was sent is good
-		return 0;
+		if (r != 1)
+			return 0; // what the log says behind these, it says again
 	}
-	// Where the log fails at a later batch, those before it go alone.
-	if (r != -ECANCELED && k->part_count > 1 && k->producer != NULL)
-		return -ECONNABORTED;
 	return r;
 }
 
@@ -179,7 +172,11 @@ static int finish(struct kafka_sink *k, int r, const struct wal_cursor *cursor)
 	if (r == 0)
 		return 0;
 	k->most = 1; // the more a transaction has, the longer it takes
-	return kafka_give_up(k, r);
+	r = kafka_give_up(k, r);
+	// What librdkafka remembers of a topic's error may be outdated.
+	if (++k->failures > 1)
+		kafka_producer_destroy(k);
+	return r;
 }
 
 // Sends what is missing of the planned batches, which Kafka's cursor is behind of.
@@ -302,6 +299,7 @@ static void settle(struct kafka_sink *k, const struct wal_cursor *cursor)
 	k->cursor = *cursor;
 	k->has_cursor = true;
 	k->first = false;
+	k->failures = 0;
 	k->refused.count = 0;
 	k->most = 2 * k->most < most_at_all(k) ? 2 * k->most : most_at_all(k);
 	if (k->single) {
@@ -331,6 +329,9 @@ int kafka_deliver_batches(struct kafka_sink *k, struct wal_batches *log,
 		r = send_fresh(k, log, &wanted);
 	if (r == 0)
 		*ret = sink_cursor_behind(&last_part(k)->batch);
+	// Where the log fails at a later batch, those before it go alone.
+	else if (r != -ECANCELED && k->part_count > 1 && k->producer != NULL)
+		r = -ECONNABORTED;
 	r = finish(k, r, ret);
 	if (r < 0)
 		return r;

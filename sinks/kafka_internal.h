@@ -125,8 +125,9 @@ struct kafka_sink {
 	struct wal_cursor cursor;
 	bool first;           // nothing was delivered since the sink was opened
 	uint64_t doubt_until; // batches below it are read back before they are sent
+	unsigned failures;    // in a row
+	bool resend;          // without the events refused; no other side has to be waited for
 	unsigned most;        // batches in one transaction now
-	int log_error;        // met behind what was delivered, still to be told
 
 	struct kafka_topics topics;
 	struct kafka_part *parts;
@@ -215,6 +216,9 @@ int kafka_send(struct kafka_sink *k, struct wal_batches *log, struct kafka_part 
 struct kafka_part *kafka_part_add(struct kafka_sink *k, const struct wal_batch *batch);
 void kafka_parts_clear(struct kafka_sink *k);
 bool kafka_part_seen(const struct kafka_sink *k, const struct kafka_part *part, uint64_t seq);
+
+// kafka_produce.c
+
 // Produces one message; takes 'headers' over. 1: sent; 0: too large.
 int kafka_produce(struct kafka_sink *k, unsigned topic, const void *key, size_t key_len,
 	const void *value, size_t value_len, int64_t received_at, uint64_t seq,

@@ -355,10 +355,13 @@ int kafka_give_up(struct kafka_sink *k, int r)
 		kafka_why(k, "%s", rd_kafka_err2str(k->reports.error));
 	r = transaction_ends(k, r);
 	// The broker refuses a whole record batch: which of its messages was it?
-	if (k->reports.too_large && !k->single) {
+	if (k->reports.too_large) {
+		k->resend = !k->single || k->refused.count > 0;
 		k->single = true;
-		kafka_producer_destroy(k);
 	}
+	// Messages that failed leave a gap in the producer's numbers.
+	if (k->reports.failed > 0)
+		kafka_producer_destroy(k);
 	return r == -ECONNABORTED ? -EAGAIN : r;
 }
 
