@@ -128,8 +128,10 @@ static int step(struct feed *feed)
 			"restart millraced, which begins a new log",
 			feed->target.dir, feed->cursor.batch, feed->cursor.seq);
 	if (r > 0)
-		r = deliver(feed, &batch);
-	else if (r == 0)
+		return deliver(feed, &batch);
+	if (r == 0 && feed->driver->idle != NULL)
+		feed->driver->idle(feed->open);
+	if (r == 0)
 		sink_wait(&feed->target, IDLE_NS);
 	return r;
 }

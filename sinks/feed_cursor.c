@@ -168,7 +168,7 @@ int feed_find_cursor(struct feed *feed)
 	}
 	if (feed->driver->recall != NULL)
 		has_theirs = feed->driver->recall(feed->open, &theirs);
-	if (has_theirs == -EOPNOTSUPP) { // ours is the only one
+	else { // ours is the only one
 		theirs = feed->cursor;
 		has_theirs = feed->has_cursor;
 	}
