@@ -25,6 +25,7 @@ test_packages=(
 	openssh-server openssh-client udhcpc udhcpd # what goes on by the exception device
 	rsyslog libwrap0 libjson-c5 # forwards to millrace relay; what syslog-ng needs, which is only unpacked
 	libfuse3-dev fuse3 xfsprogs btrfs-progs strace # disks that fail: tests/fault
+	librdkafka-dev openjdk-17-jre-headless maven openssl # Kafka brokers, TLS: tests/sinks
 )
 
 # The lab, tests/nic: a guest machine's QEMU (with its libraries and firmware), what packs its root
@@ -36,12 +37,12 @@ lab_packages=(
 # To measure: what draws, and what is measured against.
 bench_packages=(
 	fio gnuplot-nox rsyslog rsyslog-relp
-	openjdk-17-jre-headless maven # the case peers-reliable fetches a Kafka broker
+	openjdk-17-jre-headless maven # the case peers-reliable has a Kafka broker
 )
 
 # In .venv: the readers that the log is promised to, and what the tests speak with.
 demo_modules=(pyarrow)
-test_modules=(pyarrow polars nanoarrow numpy jsonschema prometheus-client scapy wheel)
+test_modules=(pyarrow polars nanoarrow numpy jsonschema prometheus-client scapy wheel confluent-kafka)
 
 usage() {
 	cat <<-USAGE
@@ -122,6 +123,7 @@ test)
 	if [ -x scripts/fetch-nanoarrow.sh ]; then
 		quietly "fetch-nanoarrow.sh" scripts/fetch-nanoarrow.sh
 	fi
+	quietly "fetching Kafka" python3 tests/lib/kafka.py fetch
 	;;
 bench)
 	install_packages "${build_packages[@]}" "${demo_packages[@]}" "${bench_packages[@]}"

@@ -14,7 +14,9 @@ import subprocess
 import sys
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+BENCH = pathlib.Path(__file__).resolve().parent.parent
+sys.path[:0] = [str(BENCH), str(BENCH.parent / "tests/lib")]
+import kafka as brokers  # noqa: E402
 from harness import (BUILD, BenchError, CpuMeter, Millraced, cpus, ip, main, say,  # noqa: E402
                      seconds, stop)
 
@@ -23,10 +25,8 @@ RATE = 20_000  # events/s, for the time to the acknowledgement
 SYNCED = ["--rate", "20000"], 0.1  # what rsyslog gets at once to flush one by one, and takes long
 RUN_ID = "0000ca5e"
 ADDRESS, SENDER = "10.77.0.2", "10.77.0.1"
-RELP_PORT, KAFKA_PORT, CONTROLLER_PORT = 20514, 9092, 9093
+RELP_PORT = 20514
 PATIENCE = 120  # seconds, for what is under way when a sender has no more to send
-JARS = BUILD / "kafka"
-POM = pathlib.Path(__file__).resolve().parent.parent / "peers/kafka.xml"
 
 RELP_SENDER = """\
 global(workDirectory="{dir}" maxMessageSize="8k")
@@ -51,26 +51,8 @@ ruleset(name="keep" queue.type="Disk" queue.filename="kept" queue.maxFileSize="6
 }}
 input(type="imrelp" address="{address}" port="{port}" ruleset="keep")
 """
-BROKER = """\
-process.roles=broker,controller
-node.id=1
-controller.quorum.voters=1@{address}:{controller}
-listeners=PLAINTEXT://{address}:{port},CONTROLLER://{address}:{controller}
-advertised.listeners=PLAINTEXT://{address}:{port}
-controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
-log.dirs={dir}/log
-num.partitions=1
-auto.create.topics.enable=true
-offsets.topic.replication.factor=1
-transaction.state.log.replication.factor=1
-transaction.state.log.min.isr=1
-log.cleaner.dedupe.buffer.size=10485760
-{flush}
-"""
 # What Kafka's own script gives a broker.
-JAVA = ["java", "-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
-        "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"]
+JAVA = ["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
 
 
 def rows(case, name, means, rate, sent, acknowledged, cpu, reference=None):
@@ -151,30 +133,18 @@ def relp(case, tx, rx, name, means, reference, feed, sync="", window=1024):
     say(f"  {name}: the time to an acknowledgement is unknown, RELP has no report of an event")
 
 
-def fetch_kafka():
-    if any(JARS.glob("kafka_2.13-*.jar")):
-        return
-    say("  fetching a Kafka broker")
-    done = subprocess.run(["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies",
-                           f"-DoutputDirectory={JARS}"], capture_output=True, text=True,
-                          timeout=600, check=False)
-    if done.returncode != 0:
-        raise BenchError(f"mvn: {done.stdout[-500:]}")
-
-
 def start_broker(case, rx, flush):
     folder = case.dir / "kafka"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     config = folder / "server.properties"
-    config.write_text(BROKER.format(dir=folder, address=ADDRESS, port=KAFKA_PORT,
-                                    controller=CONTROLLER_PORT, flush=flush), encoding="utf-8")
-    java = [*JAVA, "-cp", f"{JARS}/*"]
-    case.run([*java, "kafka.tools.StorageTool", "format", "-t", "AAAAAAAAAAAAAAAAAAAAAQ", "-c",
-              str(config)], 60, netns=rx)
-    broker = case.start([*java, "kafka.Kafka", str(config)], netns=rx, stdout=subprocess.DEVNULL)
+    config.write_text(brokers.properties(folder, address=ADDRESS, more=flush), encoding="utf-8")
+    case.run(brokers.java(JAVA, "kafka.tools.StorageTool", "format", "-t", brokers.CLUSTER_ID, "-c",
+                          config), 60, netns=rx)
+    broker = case.start(brokers.java(JAVA, "kafka.Kafka", config), netns=rx,
+                        stdout=subprocess.DEVNULL)
     wait_for(lambda: b"" != subprocess.run(
-        ["ip", "netns", "exec", rx, "ss", "-Hltn", f"sport = :{KAFKA_PORT}"], check=True,
+        ["ip", "netns", "exec", rx, "ss", "-Hltn", f"sport = :{brokers.PORT}"], check=True,
         capture_output=True).stdout or broker.poll() is not None, 60, "the broker listens")
     if broker.poll() is not None:
         raise BenchError("the broker does not start")
@@ -186,7 +156,7 @@ def kafka(case, tx, rx, duration, name, means, flush, reference):
 
     def produce(topic, *options):
         return case.run_json([os.fspath(BUILD / "bench/kafka_producer"), *options, "--size",
-                              str(SIZE), "--id", RUN_ID, f"{ADDRESS}:{KAFKA_PORT}", topic,
+                              str(SIZE), "--id", RUN_ID, f"{ADDRESS}:{brokers.PORT}", topic,
                               f"{duration:g}"], duration + PATIENCE, netns=tx, codes=(0, 1))
 
     # A Java machine compiles what it has done for a while.
@@ -212,7 +182,6 @@ def run(case):
     relp(case, tx, rx, "relp", "in a queue in page cache", reference, ([], duration))
     relp(case, tx, rx, "relp_sync", "in a queue on the device", reference, SYNCED,
          'queue.syncQueueFiles="on" queue.checkpointInterval="1"', 128)
-    fetch_kafka()
     kafka(case, tx, rx, duration, "kafka", "in page cache", "", reference)
     kafka(case, tx, rx, duration, "kafka_flush", "on the device", "log.flush.interval.messages=1",
           reference)
