@@ -44,8 +44,9 @@ def generated(run_id, count, sizes):
 
 
 Run = collections.namedtuple("Run", "name source epoch seqs hashes certain")
-Run.__doc__ = """Events of a source in an epoch (None: in any), ascending by seq. Those with 'certain'
-must be in a sink, the others may be."""
+Run.__doc__ = """Events of a source in an epoch, ascending by seq. Those with 'certain' must be in a sink,
+the others may be. Without an epoch (None) an event may be there once in each of several epochs: its
+source has lost its log, and opened another one before it knew what the old one's sinks have."""
 
 
 def joined(run, seqs, hashes, certain):
@@ -62,10 +63,11 @@ class Sent:
         self.runs = []
 
     def add(self, name, source, payloads, epoch=1, first_seq=0, certain=None):
-        """certain: how many of them must be there, from the first on; None: all."""
+        """certain: seqs of those that must be there, the others may be; None: all must."""
         hashes = numpy.fromiter((payload_hash(p) for p in payloads), dtype="u8")
         seqs = numpy.arange(first_seq, first_seq + len(hashes), dtype="u8")
-        must = numpy.arange(len(hashes)) < (len(hashes) if certain is None else certain)
+        must = numpy.ones(len(seqs), dtype=bool) if certain is None else \
+            numpy.isin(seqs, numpy.fromiter(certain, dtype="u8"))
         for i, run in enumerate(self.runs):
             if (run.source, run.epoch) == (source, epoch):
                 self.runs[i] = joined(run, seqs, hashes, must)
@@ -75,12 +77,18 @@ class Sent:
 
     def add_account(self, account, sizes):
         """A run of `millrace send --reliable` by its JSON account: what it says is acknowledged."""
-        acknowledged = int(account["acknowledged"])
-        if acknowledged not in (0, account["sent"]):
-            acknowledged = 0  # which of them is not said
+        # Of a part it does not say which.
+        certain = None if account["acknowledged"] == account["sent"] else ()
         self.add(account["id"], int(account["source"]),
                  generated(account["id"], account["sent"], sizes),
-                 None if account["epochs"] else 1, int(account["first_seq"] or 0), acknowledged)
+                 None if account["epochs"] else 1, int(account["first_seq"] or 0), certain)
+
+    def add_told(self, account):
+        """What a sender of told.py has written down."""
+        import told
+        self.add(account.name, account.source,
+                 (told.payload(account.name, seq) for seq in range(account.sends)), None,
+                 certain=account.durable)
 
     def count(self):
         return sum(len(run.seqs) for run in self.runs)
@@ -277,6 +285,7 @@ class Verdict:
 
     def __init__(self, found):
         self.sink, self.events = found.name, len(found)
+        self.overlap = 0  # events in more than one epoch
         self.counts, self.names = collections.Counter(), collections.defaultdict(list)
         for problem in found.problems:
             self.add("unreadable", [problem])
@@ -289,7 +298,7 @@ class Verdict:
         return not any(self.counts.values())
 
     def __str__(self):
-        words = [f"{self.sink}: {self.events} events"]
+        words = [f"{self.sink}: {self.events} events, {self.overlap} in several epochs"]
         words += [f"{count} {defect} ({'; '.join(self.names[defect])}{' …' if count > NAMED else ''})"
                   for defect, count in self.counts.items() if count]
         return ", ".join(words)
@@ -300,18 +309,23 @@ def event(run, index):
     return f"source {run.source:#018x} epoch {epoch} seq {run.seqs[index]}"
 
 
-def judge_run(verdict, run, found, chosen, seqs, hashes):
+def judge_run(verdict, run, found, chosen, epochs, seqs, hashes):
     """chosen: indices in 'found' of this source and epoch."""
     at = numpy.searchsorted(run.seqs, seqs)
     known = numpy.isin(seqs, run.seqs)
     at, theirs = at[known], chosen[known]
-    times = numpy.bincount(at, minlength=len(run.seqs))
+    times = numpy.zeros(len(run.seqs), dtype="u4")
+    for epoch in numpy.unique(epochs):
+        there = at[epochs[known] == epoch]
+        in_epoch = numpy.bincount(there, minlength=len(run.seqs))
+        twice = numpy.flatnonzero(in_epoch > 1)
+        verdict.add("twice", [
+            f"{event(run, i)} at {', '.join(found.where(j) for j in theirs[at == i][:3])}"
+            for i in twice[:NAMED]], int((in_epoch[twice] - 1).sum()))
+        times += in_epoch > 0
     missing = numpy.flatnonzero((times == 0) & run.certain)
     verdict.add("missing", [event(run, i) for i in missing[:NAMED]], len(missing))
-    twice = numpy.flatnonzero(times > 1)
-    verdict.add("twice", [
-        f"{event(run, i)} at {', '.join(found.where(j) for j in theirs[at == i][:3])}"
-        for i in twice[:NAMED]], int((times[twice] - 1).sum()))
+    verdict.overlap += int((times > 1).sum())
     changed = theirs[hashes[known] != run.hashes[at]]
     verdict.add("changed", [found.where(i) for i in changed[:NAMED]], len(changed))
     return chosen[~known]
@@ -328,7 +342,8 @@ def compare(sent, found):
             mine &= epoch == run.epoch
         chosen = numpy.flatnonzero(mine & rest)
         rest[chosen] = False
-        foreign.append(judge_run(verdict, run, found, chosen, seq[chosen], hashes[chosen]))
+        foreign.append(judge_run(verdict, run, found, chosen, epoch[chosen], seq[chosen],
+                                 hashes[chosen]))
     foreign = numpy.concatenate([*foreign, numpy.flatnonzero(rest)])
     verdict.add("foreign", [
         f"source {source[i]:#018x} epoch {epoch[i]} seq {seq[i]} at {found.where(i)}"

@@ -107,11 +107,15 @@ def defects_in_streams_are_found(r):
 
 def what_may_be_there_need_not(r):
     sent = checker.Sent()
-    sent.add("some", SOURCE, checker.generated(RUN_ID, COUNT, SIZES), certain=100)
+    sent.add("some", SOURCE, checker.generated(RUN_ID, COUNT, SIZES), certain=range(100))
     sent.add("two", OTHER, checker.generated("00000002", 100, "64"), epoch=None, first_seq=1000)
     expect(judged(write_files(r.home / "all", rows()), sent).good(), "all of them are there")
     few = rows()[:100] + rows()[500:510] + [(OTHER, 9, *row[2:]) for row in rows()[COUNT:]]
     expect(judged(write_files(r.home / "few", few), sent).good(), "those for sure are there")
+    both = judged(write_files(r.home / "both", few + [(OTHER, 10, *few[-1][2:])]), sent)
+    expect_equal((both.good(), both.overlap), (True, 1), "good, and events in several epochs")
+    twice = judged(write_files(r.home / "twice", few + few[-1:]), sent)
+    expect_equal(twice.counts["twice"], 1, "twice in an epoch")
     expect_equal(judged(write_files(r.home / "fewer", few[:99] + few[100:]), sent).counts["missing"], 1,
                  "missing of those for sure")
 
