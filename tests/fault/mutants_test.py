@@ -6,7 +6,7 @@
 
 Lines of tests/mutants: `mutant test`, the test being a unit test (wal/recover), the crash model
 (sim/crash), a fuzz target whose kept corpus must crash it (fuzz/segment), or a program (smoke/vlan,
-fault/kill). The last are tried with --all only.
+fault/kill, sinks/directed). The last are tried with --all only.
 
 A mutant is the build at hand, copied: what sees the protection is compiled without it, and the
 test's own program is linked anew. To configure and compile a build each takes ten times as long.
@@ -29,7 +29,7 @@ TREE = pathlib.Path(os.environ["MILLRACE_TREE"]).absolute()
 BUILD = pathlib.Path(os.environ["MILLRACE_BUILD"]).absolute()
 RUN_ALL = bool(os.environ.get("MILLRACE_ALL"))
 FUZZ = BUILD.name == "build-fuzz"
-PROGRAM_SUITES = ("smoke", "fault", "nic")
+PROGRAM_SUITES = ("smoke", "fault", "nic", "sinks")
 PROGRAMS = ["dataplane/millraced", "cli/millrace", "bench/seqcheck"]
 SIM_SEEDS = 2000
 SKIPPED = 77

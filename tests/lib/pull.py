@@ -66,11 +66,10 @@ class Client:
         return int(data["next_batch"])
 
     def pull(self, batch):
-        """The batch that was kept, as (log_id, number): a later one where that is gone; None: there is
-        none yet."""
+        """The batch that was kept, as (log_id, number); None: there is none yet."""
         import pyarrow
         status, stream = self.request("GET", f"{self.base}/batches/{batch}?wait={WAIT}")
-        if status in (204, 404):
+        if status == 204:
             return None
         if status != 200:
             raise Refused(status, stream)
@@ -106,6 +105,12 @@ class Client:
                 self.commit(kept[0], batch)
 
 
+def again(client, failed):
+    print(f"{type(failed).__name__} {failed}", file=sys.stderr, flush=True)
+    client.connection = None
+    time.sleep(0.1)
+
+
 def main():
     import pyarrow.ipc  # noqa: F401  (before the first batch)
     client, stopping = Client(*sys.argv[1:5]), []
@@ -115,9 +120,11 @@ def main():
         try:
             client.run(stopping)
         except (OSError, http.client.HTTPException) as failed:  # it was killed, or its socket cut
-            print(f"{type(failed).__name__} {failed}", file=sys.stderr, flush=True)
-            client.connection = None
-            time.sleep(0.1)
+            again(client, failed)
+        except Refused as failed:
+            if failed.status != 503:  # its disk is full
+                raise
+            again(client, failed)
 
 
 if __name__ == "__main__":
