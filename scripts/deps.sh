@@ -25,7 +25,7 @@ test_packages=(
 	openssh-server openssh-client udhcpc udhcpd # what goes on by the exception device
 	rsyslog libwrap0 libjson-c5 # forwards to millrace relay; what syslog-ng needs, which is only unpacked
 	libfuse3-dev fuse3 xfsprogs btrfs-progs strace # disks that fail: tests/fault
-	librdkafka-dev openjdk-17-jre-headless maven openssl # Kafka brokers, TLS: tests/sinks
+	openjdk-17-jre-headless maven openssl # Kafka brokers, TLS: tests/sinks
 )
 
 # The lab, tests/nic: a guest machine's QEMU (with its libraries and firmware), what packs its root
