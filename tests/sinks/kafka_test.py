@@ -116,9 +116,12 @@ def a_log_wiped_under_load_is_noticed(r, cluster):
     shutil.rmtree(receiver.data / "0")
     wait_until(lambda: noticed(receiver), "the wiped log was noticed", 40)
     print(f"noticed: {noticed(receiver)}", flush=True)
+    expect("ok" != receiver.get("/api/v1/status")["health"], "a wiped log is called healthy")
+    wait_until(quiet(senders), "nothing more was acknowledged", 20)
+    wait_until(lambda: sinks.states(receiver, "wiped") == {"stopped"}, "the sink stopped", 30)
+    print(f"the sink: {sinks.rows(receiver, 'wiped')[0]['why']}", flush=True)
     before = [sender.account().durable for sender in senders]
-    if receiver.running():
-        receiver.kill()
+    receiver.kill()
     receiver.start()
     for sender in senders:
         sender.wait_more(2000)
@@ -144,20 +147,29 @@ def log_ids(receiver):
 
 
 def noticed(receiver):
-    """What is said of it: the place is named, and nobody calls the receiver healthy."""
-    if not receiver.running():
-        return receiver.log_tail(3)
-    status = receiver.get("/api/v1/status")
-    if status["health"] == "ok":
+    """The log is called failed, and the place is named."""
+    if receiver.get("/api/v1/partitions")[0]["state"] != "failed":
         return None
-    said = [line for line in receiver.log().splitlines() if str(receiver.data / "0") in line]
+    said = [line for line in receiver.log().splitlines()
+            if str(receiver.data / "0") in line and "removed" in line]
     return said[-1] if said else None
+
+
+def quiet(senders):
+    """A function that says whether nothing has been acknowledged for a while."""
+    counts = []
+
+    def is_quiet():
+        counts.append([sender.count() for sender in senders])
+        return len(counts) > 25 and counts[-25] == counts[-1]
+
+    return is_quiet
 
 
 def a_dead_broker_delays_only_itself(r, cluster):
     """The files go on while Kafka is away; when it is back, it gets the rest."""
-    net, sent = sinks.net_with(r, cluster), checker.Sent()
-    archive = r.home / "archive"
+    net, sent, archive = sinks.net_with(r, cluster), checker.Sent(), r.home / "archive"
+    archive.mkdir()
     receiver = receiver_of(r, net, [kafka_sink(cluster, "away"), sinks.files_sink(archive)]).start()
     send(r, net, sent, 2000)
     [broker] = cluster.brokers
