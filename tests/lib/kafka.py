@@ -193,6 +193,15 @@ class Cluster:
             if broker.running():
                 broker.kill()
 
+    def restore(self):
+        """After a test that may have ended in the middle of a fault."""
+        for broker in self.brokers:
+            if broker.running():
+                broker.resume()
+            else:
+                broker.start()
+        self.wait_ready()
+
     def wait_ready(self, seconds=60):
         """All brokers are there, and each topic partition has its leader and all its replicas."""
         end = time.monotonic() + seconds * rig.PATIENCE

@@ -184,6 +184,7 @@ def run(*tests, brokers=1, **options):
 
         def bound(test):
             def run_test(r):
+                r.stack.callback(cluster.restore)
                 test(r, cluster)
             run_test.__name__ = test.__name__
             return run_test
