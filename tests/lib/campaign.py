@@ -11,7 +11,7 @@ import sys
 import time
 
 import checker
-import pull
+import puller
 import rig
 import sinks
 from rig import expect, wait_until
@@ -75,7 +75,7 @@ class Campaign:
     def start_puller(self, partition):
         with open(self.r.home / f"pull{partition}.log", "ab") as said:
             self.pullers[partition] = self.r.popen(
-                [sys.executable, pull.__file__, self.receiver.socket, partition, "puller",
+                [sys.executable, puller.__file__, self.receiver.socket, partition, "puller",
                  self.pulled / str(partition)], stderr=said)
 
     def feed(self, more=True):

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""A pull client that may be killed at any moment, with no code of Millrace: pull.py SOCKET PARTITION NAME DIR
+"""A pull client that may be killed at any moment, with no code of Millrace: puller.py SOCKET PARTITION NAME DIR
 
 It keeps each batch as DIR/LOG_ID-BATCH.arrows, an Arrow IPC stream, and commits its cursor only when
 that is on the disk. Who is killed in between gets the same batch again under the same name. It ends
