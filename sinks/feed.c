@@ -86,26 +86,34 @@ static void tell_gap(struct feed *feed, const struct wal_batch *batch)
 	feed->known = batch->first_seq;
 }
 
+static int store(struct feed *feed)
+{
+	int err = feed_store_cursor(feed, &feed->behind);
+
+	feed->unstored = err != 0;
+	return err;
+}
+
 static int deliver(struct feed *feed, const struct wal_batch *batch)
 {
-	struct wal_cursor behind;
 	uint64_t events = 0;
 	int64_t now;
 	int err;
 
 	feed->target.why[0] = '\0';
 	tell_gap(feed, batch);
-	err = feed->driver->deliver(feed->open, feed->batches, batch, &behind, &events);
+	err = feed->driver->deliver(feed->open, feed->batches, batch, &feed->behind, &events);
 	publish_reads(feed);
 	if (err != 0)
 		return err;
-	counter_add(&feed->values[SINK_batches], behind.batch - batch->number);
+	counter_add(&feed->values[SINK_batches], feed->behind.batch - batch->number);
 	counter_add(&feed->values[SINK_events], events);
 	now = clock_system_ns();
 	feed->told[0] = '\0';
 	if (now > batch->received_max)
 		hist_add(&feed->latency, (uint64_t)(now - batch->received_max));
-	return feed_store_cursor(feed, &behind);
+	feed->unstored = true;
+	return store(feed);
 }
 
 // One step: 0 when something was delivered, or there was nothing.
@@ -114,6 +122,8 @@ static int step(struct feed *feed)
 	struct wal_batch batch;
 	int r;
 
+	if (feed->unstored)
+		return store(feed);
 	if (wal_batches_wanted(feed->batches) != feed->cursor.batch)
 		wal_batches_seek(feed->batches, feed->cursor.batch);
 	r = wal_batches_next(feed->batches, &batch);
@@ -122,11 +132,7 @@ static int step(struct feed *feed)
 	if (r < 0)
 		snprintf(feed->target.why, SINK_WHY_BYTES, "%s", wal_batches_why(feed->batches));
 	if (r == -ENOENT)
-		snprintf(feed->target.why, SINK_WHY_BYTES,
-			"the log in %s was removed while it was in use: what was in it and not "
-			"delivered (from batch %" PRIu64 ", seq %" PRIu64 " on) is lost; mend: "
-			"restart millraced, which begins a new log",
-			feed->target.dir, feed->cursor.batch, feed->cursor.seq);
+		return feed_wiped(feed);
 	if (r > 0)
 		return deliver(feed, &batch);
 	if (r == 0 && feed->driver->idle != NULL)

@@ -24,6 +24,9 @@ struct feed {
 	bool ready;                // ... and the cursor is found
 	char told[SINK_WHY_BYTES]; // what was logged last
 	struct wal_batches *batches;
+	// Confirmed, and not in the cursor's file: that is tried again, and the delivery is not.
+	bool unstored;
+	struct wal_cursor behind;
 	uint64_t known; // events below were delivered, told to be gone, or gone before
 	struct wal_holder holder;
 	_Atomic uint64_t seq; // of the cursor; the feed's thread puts
@@ -52,4 +55,6 @@ void feed_end(struct feed *feed);
 // the log. 0: feed->cursor is where to begin. Below 0: the driver's errors, or -ESTALE: stop, the
 // three don't fit; target.why says how.
 int feed_find_cursor(struct feed *feed);
+// -ENOENT, and target.why tells of the log that was removed under the feed.
+int feed_wiped(struct feed *feed);
 int feed_store_cursor(struct feed *feed, const struct wal_cursor *cursor);

@@ -45,10 +45,23 @@ static bool is_reset(const struct feed *feed)
 	return false;
 }
 
+int feed_wiped(struct feed *feed)
+{
+	snprintf(feed->target.why, SINK_WHY_BYTES,
+		"the log in %s was removed while it was in use: what was in it and not delivered "
+		"(from batch %" PRIu64 ", seq %" PRIu64 " on) is lost; mend: restart millraced, "
+		"which begins a new log",
+		feed->target.dir, feed->unstored ? feed->behind.batch : feed->cursor.batch,
+		feed->unstored ? feed->behind.seq : feed->cursor.seq);
+	return -ENOENT;
+}
+
 int feed_store_cursor(struct feed *feed, const struct wal_cursor *cursor)
 {
 	int err = wal_cursor_save(feed->target.dir, feed->target.config->name, cursor);
 
+	if (err == -ENOENT)
+		return feed_wiped(feed);
 	if (err != 0) {
 		snprintf(feed->target.why, SINK_WHY_BYTES, "can't store its cursor in %s: %s",
 			feed->target.dir, strerror(-err));
