@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define HTTP_POOL_KEEP 32u
-#define HTTP_POOL_SLOTS 64u // connections shut down are still open until the server sees it
+#define HTTP_POOL_KEEP 128u
+#define HTTP_POOL_SLOTS 192u // connections shut down are still open until the server sees it
 
 struct http_slot {
 	int fd;

@@ -203,7 +203,7 @@ static double seconds(void)
 	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-#define SILENT 70
+#define SILENT 210
 
 static void silent_connections_keep_nobody_out(void **state)
 {
@@ -224,20 +224,20 @@ static void silent_connections_keep_nobody_out(void **state)
 static void clients_that_drip_or_never_read_keep_nobody_out(void **state)
 {
 	static const char request[] = "GET /metrics HTTP/1.1\r\nHost: m\r\n\r\n";
-	int fds[3 * SILENT];
+	int fds[2 * SILENT];
 	char answer[4096];
 
 	(void)state;
-	for (int i = 0; i < 3 * SILENT; i++) {
+	for (int i = 0; i < 2 * SILENT; i++) {
 		fds[i] = dial();
 		(void)!send(fds[i], request, i % 2 ? 1 : sizeof(request) - 1, MSG_NOSIGNAL);
 	}
 	for (size_t at = 1; at < 10; at++) {
-		for (int i = 1; i < 3 * SILENT; i += 2)
+		for (int i = 1; i < 2 * SILENT; i += 2)
 			(void)!send(fds[i], request + at, 1, MSG_NOSIGNAL);
 		assert_int_equal(get("/number", answer, sizeof(answer)), 200);
 	}
-	for (int i = 0; i < 3 * SILENT; i++)
+	for (int i = 0; i < 2 * SILENT; i++)
 		close(fds[i]);
 }
 
