@@ -74,7 +74,8 @@ struct http_call {
 	unsigned refused; // 0, or the status
 	const char *refused_why;
 	char allow[40]; // for 405
-	bool waiting;
+	bool gone;      // the client
+	bool waiting, waited;
 	struct http_wait wait;
 	struct http_call *next; // that waits, too
 };

@@ -100,10 +100,10 @@ static json_t *text_json(const char *text)
 	return ret;
 }
 
-static void make_error(const struct http *http, struct http_reply *reply)
+static void make_error(const struct http_call *call, struct http_reply *reply)
 {
-	bool unknown = reply->status == MHD_HTTP_NOT_FOUND && reply->schema == NULL;
-	json_t *paths = unknown ? http_known_paths(http) : json_null();
+	bool unknown = reply->status == MHD_HTTP_NOT_FOUND && call->route == NULL;
+	json_t *paths = unknown ? http_known_paths(call->door->http) : json_null();
 	const char *text = reply->error[0] != '\0' ? reply->error : "the request failed";
 
 	reply->schema = "millrace.error/1";
@@ -119,7 +119,7 @@ static enum MHD_Result send_json(struct http_call *call, struct http_reply *repl
 	size_t len;
 
 	if (reply->status >= 400 && reply->data == NULL)
-		make_error(http, reply);
+		make_error(call, reply);
 	envelope = json_envelope(reply->schema, http->receiver, reply->data, reply->warnings);
 	text = envelope == NULL ? NULL : json_dumps(envelope, JSON_COMPACT);
 	json_decref(envelope);

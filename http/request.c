@@ -167,7 +167,7 @@ static enum MHD_Result wait_for(struct http_call *call, const struct http_wait *
 	struct http *http = call->door->http;
 
 	call->wait = *wait;
-	call->waiting = true;
+	call->waiting = call->waited = true;
 	call->next = http->waiting;
 	http->waiting = call;
 	MHD_suspend_connection(call->connection);
@@ -195,7 +195,8 @@ static enum MHD_Result send_route(struct http_call *call)
 		.connection = call->connection,
 		.body = call->body != NULL ? call->body : "",
 		.body_len = call->body_len,
-		.began_ns = call->began_ns};
+		.began_ns = call->began_ns,
+		.waited = call->waited};
 	struct http_reply reply = {.status = MHD_HTTP_OK};
 
 	for (unsigned i = 0; i < HTTP_PARAMS_MAX; i++)
@@ -283,7 +284,7 @@ enum MHD_Result http_on_request(void *arg, struct MHD_Connection *connection, co
 		return begin(door, connection, path, method, version, state);
 	if (*upload_size != 0)
 		return take_body(call, upload, upload_size);
-	if (atomic_load(&door->http->stop))
+	if (call->gone || atomic_load(&door->http->stop))
 		return MHD_NO;
 	if (call->began_ns == 0)
 		call->began_ns = clock_monotonic_ns();
@@ -353,8 +354,9 @@ void http_wake_waiting(struct http *http, bool all)
 	while (call != NULL) {
 		struct http_call *next = call->next;
 
-		if (all || call->wait.ready(call->wait.arg, call->wait.value) ||
-			now >= call->wait.until_ns || is_gone(call)) {
+		call->gone = is_gone(call);
+		if (all || call->gone || now >= call->wait.until_ns ||
+			call->wait.ready(call->wait.arg, call->wait.value)) {
 			stop_waiting(call);
 			MHD_resume_connection(call->connection);
 		}

@@ -33,6 +33,7 @@ struct http_request {
 	const char *body;                    // of a route that takes one; a zero byte behind it
 	size_t body_len;
 	uint64_t began_ns; // CLOCK_MONOTONIC: when all of it was there
+	bool waited;       // the handler is called again
 };
 
 struct http_header {
