@@ -360,20 +360,32 @@ static bool allowed(struct pull_log *log, const struct consumer *consumer,
 	return reply->status == 200;
 }
 
-// Where the rows of the place begin. One that retention took already is taken note of all the same
-// when the consumer comes by there, for it goes forward.
-static bool find_seq(struct pull_log *log, const struct consumer *consumer, struct commit *commit,
+// Where the rows of the place begin. One that retention took is a place all the same for who comes
+// by there on the way forward; nobody can go back to it.
+static int find_seq(struct pull_log *log, const struct consumer *consumer, struct commit *commit)
+{
+	const struct consumer_record *record = &consumer->record;
+	bool back = commit->next_batch < record->next_batch;
+	struct wal_batch oldest;
+	int r;
+
+	commit->next_seq = record->next_seq;
+	if (commit->next_batch == record->next_batch)
+		return 0;
+	if (back && pull_oldest(log, &oldest) > 0 && oldest.number > commit->next_batch)
+		return -ESTALE;
+	r = pull_seq_of(log, commit->next_batch, &commit->next_seq);
+	if (r != -ESTALE || back)
+		return r;
+	commit->next_seq = record->next_seq;
+	return 0;
+}
+
+static bool find_place(struct pull_log *log, const struct consumer *consumer, struct commit *commit,
 	struct http_reply *reply)
 {
-	int r = 0;
+	int r = find_seq(log, consumer, commit);
 
-	commit->next_seq = consumer->record.next_seq;
-	if (commit->next_batch != consumer->record.next_batch)
-		r = pull_seq_of(log, commit->next_batch, &commit->next_seq);
-	if (r == -ESTALE && !commit->rewind) {
-		commit->next_seq = consumer->record.next_seq;
-		return true;
-	}
 	if (r == -ESTALE)
 		http_reply_error(
 			reply, 410, "batch %" PRIu64 " was taken by retention", commit->next_batch);
@@ -389,7 +401,7 @@ static void commit(struct pull_log *log, struct consumer *consumer, struct commi
 	struct consumer_record before = consumer->record;
 	int r;
 
-	if (!allowed(log, consumer, wanted, reply) || !find_seq(log, consumer, wanted, reply)) {
+	if (!allowed(log, consumer, wanted, reply) || !find_place(log, consumer, wanted, reply)) {
 		counter_add(&log->values[PULL_refused_commits], 1);
 		return;
 	}
