@@ -226,7 +226,7 @@ static bool parse_max_bytes(const struct pull *pull, const json_t *value,
 		return true;
 	http_reply_error(reply, 400,
 		"max_bytes wants a number of bytes, at most %" PRIu64
-		" (api.consumer_hold; 0: any)",
+		" (api.consumer_hold_size; 0: any)",
 		most);
 	return false;
 }
