@@ -2,6 +2,7 @@
 // Consumers over a real log and the real server: fencing, what is stored, and who holds what.
 
 #include "../../lib/remove_tree.h"
+#include "client.h"
 #include "common/file.h"
 #include "pull_log.h"
 
@@ -12,8 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -77,37 +76,13 @@ static void restart(void)
 	serve();
 }
 
-static int dial(void)
-{
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	struct timeval limit = {.tv_sec = 30};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s", socket_path);
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	assert_int_equal(connect(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
-	return fd;
-}
-
 // The status; what was said is in 'answer'.
 static int ask(const char *method, const char *target, const char *body)
 {
-	char request[1024];
-	int fd = dial(), status = 0;
-	size_t len = 0;
-	ssize_t n;
+	char path[256];
 
-	snprintf(request, sizeof(request),
-		"%s /api/v1/partitions/0/%s HTTP/1.1\r\nHost: m\r\nConnection: close\r\n"
-		"Content-Length: %zu\r\n\r\n%s",
-		method, target, strlen(body), body);
-	(void)!send(fd, request, strlen(request), MSG_NOSIGNAL);
-	while (len < sizeof(answer) - 1 &&
-		(n = read(fd, answer + len, sizeof(answer) - 1 - len)) > 0)
-		len += (size_t)n;
-	close(fd);
-	answer[len] = '\0';
-	return sscanf(answer, "HTTP/1.1 %d", &status) == 1 ? status : 0;
+	snprintf(path, sizeof(path), "/api/v1/partitions/0/%s", target);
+	return client_ask(socket_path, method, path, body, answer, sizeof(answer), NULL);
 }
 
 static json_t *body_of(void)
