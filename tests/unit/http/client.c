@@ -2,6 +2,7 @@
 
 #include "client.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,6 +26,16 @@ int client_dial(const char *socket_path)
 	return fd;
 }
 
+ssize_t client_read(int fd, void *buf, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, buf, len);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
 void client_send(int fd, const char *method, const char *target, const char *body)
 {
 	char request[2048];
@@ -43,7 +54,7 @@ int client_ask(const char *socket_path, const char *method, const char *target, 
 	ssize_t n;
 
 	client_send(fd, method, target, body);
-	while (len < room - 1 && (n = read(fd, answer + len, room - 1 - len)) > 0)
+	while (len < room - 1 && (n = client_read(fd, answer + len, room - 1 - len)) > 0)
 		len += (size_t)n;
 	close(fd);
 	answer[len] = '\0';

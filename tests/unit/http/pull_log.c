@@ -30,6 +30,7 @@ void pull_log_open(struct pull_log_fixture *f, const char *dir, uint64_t retain_
 		.receiver = "test",
 		.listeners = "{\"0\":{\"name\":\"lines\",\"port\":514}}",
 		.lock_fd = -1,
+		.hold = true, // until consumers are known
 		.log = {.segment_bytes = PULL_LOG_SEGMENT,
 			.block_bytes = PULL_LOG_BLOCK,
 			.queue_depth = 4,
@@ -97,6 +98,7 @@ int pull_log_serve(struct pull_log_fixture *f, const char *socket_path, char *wh
 	int r;
 
 	must(pull_new(&f->pull, &f->api, "test", &partition, 1), "pull_new", "");
+	wal_hold(f->wal, UINT64_MAX);
 	options.more_routes = pull_routes(f->pull);
 	options.tick_arg = f->pull;
 	r = http_start_with(&f->http, &options, why);

@@ -176,7 +176,7 @@ static void a_batch_is_waited_for(void **state)
 	wait_for_counter("millrace_http_waiting_requests", 2);
 	write_batches(1, 3, 8);
 	for (int i = 0; i < 2; i++) {
-		assert_int_equal(read(fds[i], first, sizeof(first) - 1), sizeof(first) - 1);
+		assert_int_equal(client_read(fds[i], first, sizeof(first) - 1), sizeof(first) - 1);
 		assert_memory_equal(first, "HTTP/1.1 200", 12);
 		close(fds[i]);
 	}
@@ -192,7 +192,7 @@ static void who_waits_is_let_go_at_a_stop(void **state)
 	(void)state;
 	wait_for_counter("millrace_http_waiting_requests", 1);
 	pull_log_stop(&f);
-	assert_int_equal(read(fd, &byte, 1), 0);
+	assert_int_equal(client_read(fd, &byte, 1), 0);
 	close(fd);
 }
 
@@ -276,7 +276,7 @@ static void an_old_client_gets_no_stream(void **state)
 	(void)state;
 	write_batches(1, 3, 8);
 	assert_int_equal(write(fd, request, sizeof(request) - 1), sizeof(request) - 1);
-	n = read(fd, answer, 4096);
+	n = client_read(fd, answer, 4096);
 	assert_true(n > 0);
 	answer[n] = '\0';
 	assert_non_null(strstr(answer, " 505 "));
