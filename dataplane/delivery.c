@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What leads out of the logs: sinks.
+// What leads out of the logs: sinks, and consumers that pull.
 
 #include "common/logmsg.h"
 #include "dataplane/receiver.h"
@@ -59,18 +59,27 @@ static int check_gone(struct receiver *r, unsigned number)
 	return 0;
 }
 
-static int make_sinks(struct receiver *r)
+static int make_outlets(struct receiver *r)
 {
 	char dirs[CONFIG_PARTITIONS_MAX][CONFIG_PATH_MAX + 16];
 	struct sinks_partition logs[CONFIG_PARTITIONS_MAX];
+	struct pull_partition pulled[CONFIG_PARTITIONS_MAX];
+	int err;
 
 	for (unsigned p = 0; p < r->dp.partition_count; p++) {
+		const struct partition *partition = &r->dp.partitions[p];
+
 		snprintf(dirs[p], sizeof(dirs[p]), "%s/%u", r->config.data, p);
-		logs[p] = (struct sinks_partition){.wal = r->dp.partitions[p].wal,
-			.dir = dirs[p],
-			.log_id = r->dp.partitions[p].recovery.log_id};
+		logs[p] = (struct sinks_partition){
+			partition->wal, dirs[p], partition->recovery.log_id};
+		pulled[p] = (struct pull_partition){
+			partition->wal, dirs[p], partition->recovery.log_id};
 	}
-	return sinks_new(&r->sinks, &r->config, logs, r->dp.partition_count);
+	err = sinks_new(&r->sinks, &r->config, logs, r->dp.partition_count);
+	if (err == 0)
+		err = pull_new(&r->pull, &r->config.api, r->config.receiver, pulled,
+			r->dp.partition_count);
+	return err;
 }
 
 int delivery_make(struct receiver *r)
@@ -81,9 +90,9 @@ int delivery_make(struct receiver *r)
 		err = check_gone(r, p);
 	if (err != 0)
 		return err;
-	err = make_sinks(r);
+	err = make_outlets(r);
 	if (err != 0) {
-		log_err("can't make the sinks: %s", strerror(-err));
+		log_err("can't make sinks and consumers: %s", strerror(-err));
 		return err;
 	}
 	for (unsigned p = 0; p < r->dp.partition_count; p++) {
@@ -103,6 +112,8 @@ int delivery_start(struct receiver *r)
 
 void delivery_free(struct receiver *r)
 {
+	pull_free(r->pull);
 	sinks_free(r->sinks);
+	r->pull = NULL;
 	r->sinks = NULL;
 }

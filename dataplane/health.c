@@ -99,6 +99,7 @@ enum health receiver_health(const struct receiver *r, json_t *reasons)
 	add_full(r, reasons);
 	add_damaged(r, reasons);
 	add_sinks(r, reasons);
+	pull_alarms(r->pull, reasons);
 	add_ports(r, reasons);
 	if (failed > 0)
 		return HEALTH_FAILED;

@@ -176,10 +176,18 @@ static int lock_data(struct receiver *r)
 
 static int start_api(struct receiver *r)
 {
-	int err = http_start(&r->http, r->config.socket, r->config.receiver, api_routes(r));
+	struct http_options options = {.socket_path = r->config.socket,
+		.receiver = r->config.receiver,
+		.routes = api_routes(r),
+		.more_routes = pull_routes(r->pull),
+		.api = &r->config.api,
+		.tick = pull_tick,
+		.tick_arg = r->pull};
+	char why[HTTP_WHY_BYTES];
+	int err = http_start_with(&r->http, &options, why);
 
 	if (err != 0)
-		log_err("can't serve the API on %s: %s", r->config.socket, strerror(-err));
+		log_err("can't serve the API: %s", why);
 	return err;
 }
 

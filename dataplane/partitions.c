@@ -86,7 +86,7 @@ static int open_partition(struct dataplane *dp, unsigned number, int lock_fd, co
 		.lock_fd = lock_fd,
 		.hugepages = dp->config->hugepages,
 		.hold = true,
-		.recent_bytes = dp->config->recent_bytes,
+		.recent_bytes = plan_recent_bytes(dp->config),
 	};
 	int err;
 

@@ -138,3 +138,10 @@ bool plan_has_reliable(const struct config *config)
 			return true;
 	return false;
 }
+
+uint64_t plan_recent_bytes(const struct config *config)
+{
+	bool read = config->sink_count > 0 || config->api.listen[0] != '\0';
+
+	return read ? config->recent_bytes : 0;
+}

@@ -55,3 +55,6 @@ uint64_t plan_pool_bytes(uint32_t mbufs);
 
 // Whether a listener is reliable.
 bool plan_has_reliable(const struct config *config);
+
+// Of each partition's last blocks in memory: none where nobody is configured to read them.
+uint64_t plan_recent_bytes(const struct config *config);

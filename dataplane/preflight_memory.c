@@ -73,8 +73,8 @@ static void count_pages(const struct checks *c, uint64_t pages[NODES_MAX])
 			in_pages(plan_pool_bytes(c->plan->mbufs[p]) + EAL_BYTES);
 	for (unsigned i = 0; i < c->config->partitions; i++) {
 		unsigned lcore = c->plan->partition_lcore[i];
-		pages[cpu_node(c, c->config->cpus[lcore])] +=
-			in_pages(wal_memory_bytes(&c->config->log, i, c->config->recent_bytes));
+		pages[cpu_node(c, c->config->cpus[lcore])] += in_pages(
+			wal_memory_bytes(&c->config->log, i, plan_recent_bytes(c->config)));
 	}
 	if (plan_has_reliable(c->config))
 		pages[main_node(c) >= 0 ? main_node(c) : 0] += in_pages(ANSWERS_BYTES);

@@ -107,7 +107,7 @@ static void check_locked_memory(struct checks *c, uint64_t bits)
 	uint64_t need = 0;
 
 	for (unsigned i = 0; i < c->config->partitions; i++)
-		need += wal_memory_bytes(&c->config->log, i, c->config->recent_bytes);
+		need += wal_memory_bytes(&c->config->log, i, plan_recent_bytes(c->config));
 	for (unsigned p = 0; p < c->config->port_count; p++) {
 		struct device device;
 		if (device_parse(c->config->ports[p].device, &device) == 0 &&

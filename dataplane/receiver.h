@@ -5,6 +5,7 @@
 
 #include "common/config.h"
 #include "dataplane/dataplane.h"
+#include "http/pull.h"
 #include "http/server.h"
 #include "sinks/sinks.h"
 
@@ -21,6 +22,7 @@ struct receiver {
 	uint64_t started_ticks;
 	struct http *http;
 	struct sinks *sinks;
+	struct pull *pull;
 	unsigned undelivered_partitions; // more than 'partitions', with batches a sink doesn't have
 	bool print_durable;              // for tests: "durable PARTITION SEQ" lines on stdout
 	uint64_t printed[CONFIG_PARTITIONS_MAX];
@@ -39,7 +41,8 @@ int control_loop(struct receiver *receiver);
 // Prints what became durable since the last call, when asked to.
 void control_print_durable(struct receiver *receiver);
 
-// Sinks: made when the logs are open, before anything is acknowledged; started when the lcores run.
+// Sinks and consumers: made when the logs are open, before anything is acknowledged; started when
+// the lcores run.
 int delivery_make(struct receiver *receiver);
 int delivery_start(struct receiver *receiver);
 void delivery_free(struct receiver *receiver);
