@@ -3,6 +3,7 @@
 
 #include "fs.h"
 #include "sim.h"
+#include "wal/batches.h"
 #include "wal/reader.h"
 #include "wal/recover.h"
 
@@ -371,6 +372,53 @@ void model_check_durable(void)
 		verify((struct wal_limit){.segment_first = UINT64_MAX}, UINT64_MAX);
 }
 
+static int check_batch(struct wal_batches *batches, const struct wal_batch *batch)
+{
+	uint64_t seq = batch->first_seq;
+	struct wal_block_view view;
+	int r;
+
+	if (model.batches[batch->number].end != batch->end_seq)
+		sim_violated("batch %" PRIu64 " ends at %" PRIu64 ", not at %" PRIu64,
+			batch->number, batch->end_seq, model.batches[batch->number].end);
+	while ((r = wal_batches_block(batches, &view)) > 0) {
+		for (uint32_t i = 0; i < view.trailer->rows; i++, seq++) {
+			check_row(&view, i);
+			if (model.batch_of[seq] != batch->number)
+				sim_violated("row %" PRIu64 " comes in batch %" PRIu64, seq,
+					batch->number);
+		}
+	}
+	if (r == 0 && seq != batch->end_seq)
+		sim_violated("batch %" PRIu64 " has rows up to %" PRIu64 ", not %" PRIu64,
+			batch->number, seq, batch->end_seq);
+	return r;
+}
+
+void model_check_batches(const struct wal *wal)
+{
+	uint64_t next = UINT64_MAX, durable = wal_state(wal)->durable_batch;
+	struct wal_batches *batches;
+	struct wal_batch batch;
+	int r = wal_batches_open(&batches, SIM_LOG, wal, 0);
+
+	while (r == 0 && (r = wal_batches_next(batches, &batch)) > 0) {
+		if (next != UINT64_MAX && batch.number != next)
+			sim_violated("batch %" PRIu64 " comes where %" PRIu64 " is due",
+				batch.number, next);
+		next = batch.number + 1;
+		if (next > durable)
+			sim_violated("batch %" PRIu64 " comes before it is durable", batch.number);
+		r = check_batch(batches, &batch);
+	}
+	if (r < 0)
+		sim_violated("batches can't be read: %s", wal_batches_why(batches));
+	// Or it was retired, and what comes next is not durable.
+	if (durable > 0 && wal_batches_wanted(batches) != durable)
+		sim_violated("batch %" PRIu64 " is durable and does not come", durable - 1);
+	wal_batches_close(batches);
+}
+
 static void check_report(const struct wal_recovery *report, const struct sums *sums)
 {
 	uint64_t batch = sums->first == UINT64_MAX ? report->next_batch : sums->batch + 1;
@@ -409,4 +457,5 @@ void model_recovered(const struct wal *wal, const struct wal_recovery *report)
 		model.batches[b] = (struct batch){0};
 	model_new_life();
 	model_observe(wal);
+	model_check_batches(wal);
 }

@@ -36,3 +36,5 @@ uint32_t model_life(uint64_t seq); // that it was submitted in; 0: not at all
 void model_recovered(const struct wal *wal, const struct wal_recovery *report);
 // At any time: what was reported durable can be read, up to the durable position.
 void model_check_durable(void);
+// The same of what is sealed, batch by batch, as those read who follow the log.
+void model_check_batches(const struct wal *wal);

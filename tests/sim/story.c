@@ -47,6 +47,7 @@ static void choose_options(void)
 	log->io = story.sync_io ? IO_SYNC : IO_AUTO;
 	log->compression = sim_chance(300) ? COMPRESSION_LZ4 : COMPRESSION_NONE;
 	log->compressed_partitions = CONFIG_ALL_PARTITIONS;
+	story.options.recent_bytes = sim_hash(log->segment_bytes, 1) % 5 * log->block_bytes;
 }
 
 static void choose_pace(void)
@@ -66,6 +67,7 @@ static void look(struct wal *wal)
 		return;
 	sim_calm(true);
 	model_check_durable();
+	model_check_batches(wal);
 	sim_calm(false);
 }
 
