@@ -61,7 +61,7 @@ static void test_good(void **state)
 		"{date}/{hour}/{receiver}-{partition}-{first}-{last}-{log_id}.arrow",
 		NEEDED,
 		"log_id={log_id}/partition={partition}/{first}.arrow",
-		"a..b/" NEEDED,
+		("a..b/" NEEDED),
 	};
 
 	(void)state;

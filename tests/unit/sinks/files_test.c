@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static void test_each_its_own(void **state)
 {
@@ -109,6 +110,8 @@ static void test_stopped_while_waiting(void **state)
 	t.stops_at = 2;
 	assert_int_equal(deliver(0, NULL), -ECANCELED);
 	assert_int_equal(count_names(), 0);
+	assert_int_equal(rmdir(t.dir), 0); // nothing is planned
+	assert_int_equal(mkdir(t.dir, 0700), 0);
 }
 
 static void test_stopped_while_writing(void **state)
