@@ -226,7 +226,8 @@ static int write_blocks(struct files *f, struct wal_batches *log, uint64_t *even
 	return r < 0 ? log_failed(f, r, log) : 0;
 }
 
-// The reader goes to the batch, which must be there: it was when the file was planned.
+// The reader goes to the batch, which was there when the file was planned. Where retention has
+// taken it meanwhile, the reader stays in front of the oldest that is left.
 static int go_to(struct files *f, struct wal_batches *log, uint64_t number, struct wal_batch *ret)
 {
 	int r = wal_batches_next(log, ret);
@@ -235,7 +236,9 @@ static int go_to(struct files *f, struct wal_batches *log, uint64_t number, stru
 		return log_failed(f, r, log);
 	if (r == 1 && ret->number == number)
 		return 0;
-	return fail(f, -EBADMSG,
+	if (r == 1)
+		wal_batches_seek(log, ret->number);
+	return fail(f, r == 1 ? -ESTALE : -EBADMSG,
 		"batch %" PRIu64 " is to go into %s, and is not in the log any more", number,
 		f->plan.name);
 }

@@ -24,6 +24,7 @@ struct wal_batches {
 	uint64_t wanted, present;
 	unsigned block; // of the present one, the next
 	bool has_present;
+	bool fresh; // opened there, or brought there: begins with the oldest there is
 	uint8_t mem[BLOCK_BYTES] __attribute__((aligned(64)));
 };
 
@@ -138,6 +139,7 @@ int wal_batches_open(
 		return -ENOMEM;
 	memset(*ret, 0, sizeof(**ret));
 	(*ret)->wanted = number;
+	(*ret)->fresh = true;
 	return 0;
 }
 
@@ -148,9 +150,13 @@ void wal_batches_close(struct wal_batches *batches)
 
 int wal_batches_next(struct wal_batches *batches, struct wal_batch *ret)
 {
+	bool fresh = batches->fresh;
+
+	batches->fresh = false;
 	if (batches->wanted < fake_log.oldest) {
 		batches->wanted = fake_log.oldest;
-		return -ESTALE;
+		if (!fresh)
+			return -ESTALE;
 	}
 	if (batches->wanted >= fake_log.sealed)
 		return 0;
@@ -178,6 +184,7 @@ void wal_batches_seek(struct wal_batches *batches, uint64_t number)
 {
 	batches->wanted = number;
 	batches->has_present = false;
+	batches->fresh = true;
 }
 
 uint64_t wal_batches_wanted(const struct wal_batches *batches)

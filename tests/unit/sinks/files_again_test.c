@@ -229,6 +229,24 @@ static void test_overtaken(void **state)
 	assert_int_equal(count_names(), 1);
 }
 
+// Retention takes a batch that was planned; the reader stays in front of what is left.
+static void test_overtaken_while_written(void **state)
+{
+	struct wal_cursor cursor;
+	struct wal_batch batch;
+	uint64_t events;
+
+	(void)state;
+	fake_log.sealed = 4;
+	assert_int_equal(wal_batches_next(t.log, &batch), 1);
+	fake_log.oldest = 2;
+	assert_int_equal(sink_files.deliver(t.driver, t.log, &batch, &cursor, &events), -ESTALE);
+	said("not in the log any more");
+	assert_int_equal(wal_batches_wanted(t.log), 2);
+	assert_int_equal(count_names(), 0);
+	assert_int_equal(deliver(2, NULL), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -242,6 +260,7 @@ int main(void)
 		TEST(test_damaged_plan),
 		TEST(test_cursor_went_back),
 		TEST(test_overtaken),
+		TEST(test_overtaken_while_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
