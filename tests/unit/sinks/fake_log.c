@@ -148,10 +148,18 @@ void wal_batches_close(struct wal_batches *batches)
 	free(batches);
 }
 
+static int fault(void)
+{
+	return fake_log.fails != NULL ? fake_log.fails() : 0;
+}
+
 int wal_batches_next(struct wal_batches *batches, struct wal_batch *ret)
 {
 	bool fresh = batches->fresh;
+	int r = fault();
 
+	if (r < 0)
+		return r;
 	batches->fresh = false;
 	if (batches->wanted < fake_log.oldest) {
 		batches->wanted = fake_log.oldest;
@@ -169,7 +177,11 @@ int wal_batches_next(struct wal_batches *batches, struct wal_batch *ret)
 
 int wal_batches_block(struct wal_batches *batches, struct wal_block_view *ret)
 {
+	int r = fault();
+
 	must(batches->has_present);
+	if (r < 0)
+		return r;
 	if (batches->present < fake_log.oldest)
 		return -ESTALE;
 	if (batches->present == fake_log.damaged)

@@ -16,6 +16,7 @@ struct fake_log {
 	uint64_t damaged;        // a batch whose blocks can't be read; UINT64_MAX: none
 	int64_t step;            // ns from a batch to the next
 	struct wal_id log_id;
+	int (*fails)(void); // NULL, or below 0: what a look or a read returns
 };
 
 extern struct fake_log fake_log;
