@@ -202,7 +202,7 @@ class Cluster:
                 broker.start()
         self.wait_ready()
 
-    def wait_ready(self, seconds=60):
+    def wait_ready(self, seconds=120):
         """All brokers are there, and each topic partition has its leader and all its replicas."""
         end = time.monotonic() + seconds * rig.PATIENCE
         while not (problem := self.problem()) is None:
