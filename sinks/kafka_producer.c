@@ -325,9 +325,10 @@ static int abort_it(struct kafka_sink *k, int r)
 	if (ended == 0) {
 		k->in_transaction = false;
 		kafka_count(k, KAFKA_aborts);
-	} else if (k->producer != NULL) {
-		in_doubt(k);
 	}
+	// The reports of what timed out may have come only now.
+	if (k->producer != NULL && (ended != 0 || k->reports.timed_out))
+		in_doubt(k);
 	if (ended == -ENOTUNIQ || ended == -ECANCELED)
 		return ended;
 	memcpy(k->target->why, why, sizeof(why));
