@@ -103,6 +103,14 @@ def build(copy, mutant, objects, targets):
         raise Wrong(f"nothing in {' '.join(targets)} sees MUTANT_{mutant.upper()}")
 
 
+def program_file(test):
+    """Of a test that is a program of the tree; the suite sinks has unit tests beside them."""
+    suite, name = test.split("/", 1)
+    if suite not in PROGRAM_SUITES:
+        return None
+    return next((TREE / "tests" / suite).glob(f"{name}_test.*"), None)
+
+
 def program_of(test):
     """The program of the build that must fail, its arguments, and within how many seconds."""
     suite, name = test.split("/", 1)
@@ -121,20 +129,19 @@ def program_of(test):
     return str(pathlib.Path(found["cmd"][0]).relative_to(BUILD)), [], found["timeout"]
 
 
-def caught(suite, code):
+def caught(suite, code, is_program):
     """By the exit code, None when time ran out: a unit test that hangs has noticed, too."""
     if suite == "sim":
         return code == 1
     if suite == "fuzz":
         return code not in (0, None)  # libFuzzer ends with 77 when it has a crash
-    return code not in (0, SKIPPED) and not (suite in PROGRAM_SUITES and code is None)
+    return code not in (0, SKIPPED) and not (is_program and code is None)
 
 
 def judge(copy, mutant, test, objects):
-    suite, name = test.split("/", 1)
-    if suite in PROGRAM_SUITES:
+    suite, path = test.split("/")[0], program_file(test)
+    if path:
         build(copy, mutant, objects, PROGRAMS)
-        path = next((TREE / "tests" / suite).glob(f"{name}_test.*"))
         command = [sys.executable if path.suffix == ".py" else "bash", path]
         env, seconds, cwd = {"MILLRACE_BUILD": str(copy), "MILLRACE_ALL": ""}, 900, TREE
     else:
@@ -143,7 +150,7 @@ def judge(copy, mutant, test, objects):
         command = [copy / program, *arguments]
         env, cwd = {} if suite in ("sim", "fuzz") else UNIT_ENV, copy
     code, said = run(*command, cwd=cwd, timeout=seconds, env=dict(os.environ, **env))
-    if not caught(suite, code):
+    if not caught(suite, code, path is not None):
         raise Wrong(f"survived {test} (exit {code}):\n{said[-1000:]}")
 
 
@@ -168,9 +175,8 @@ def chosen(names):
     """Those of this build, and apart those that a program must catch: they run alone."""
     quick, programs = [], []
     for mutant, test in read_mutants():
-        suite = test.split("/")[0]
-        if (suite == "fuzz") == FUZZ and (not names or mutant in names):
-            (programs if suite in PROGRAM_SUITES else quick).append((mutant, test))
+        if test.startswith("fuzz/") == FUZZ and (not names or mutant in names):
+            (programs if program_file(test) else quick).append((mutant, test))
     return quick, programs if RUN_ALL else []
 
 

@@ -9,6 +9,7 @@
 //   --timeout MS     of a transaction (10000)
 //   --plain          without transactions
 //   --arrow          a batch is a message
+//   --name NAME      the sink's (out): it has a cursor and a transactional.id of its own
 //   --id N           the log's id, 16 times this byte (1)
 //   --cursor FILE    the feed's own cursor: read at the start, written after each delivery
 //   --set NAME=VALUE a property of librdkafka
@@ -53,7 +54,7 @@ static void on_signal(int number)
 static void usage(void)
 {
 	fprintf(stderr, "usage: kafka_drive [--rows N] [--size BYTES] [--most N] [--timeout MS] "
-			"[--plain] [--arrow] [--id N] [--cursor FILE] [--set NAME=VALUE] BROKERS "
+			"[--plain] [--arrow] [--id N] [--cursor FILE] [--name NAME] [--set NAME=VALUE] BROKERS "
 			"TOPIC BATCHES\n");
 	exit(2);
 }
@@ -74,7 +75,7 @@ static void read_options(struct drive *d, int argc, char **argv)
 		{"size", required_argument, NULL, 's'}, {"most", required_argument, NULL, 'm'},
 		{"timeout", required_argument, NULL, 't'}, {"plain", no_argument, NULL, 'p'},
 		{"arrow", no_argument, NULL, 'a'}, {"id", required_argument, NULL, 'i'},
-		{"cursor", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 'S'},
+		{"cursor", required_argument, NULL, 'c'}, {"name", required_argument, NULL, 'n'}, {"set", required_argument, NULL, 'S'},
 		{NULL, 0, NULL, 0}};
 	struct config_sink *config = &d->made.config;
 	int c;
@@ -110,6 +111,9 @@ static void read_options(struct drive *d, int argc, char **argv)
 			break;
 		case 'i':
 			memset(made_log.log_id.bytes, (int)n, sizeof(made_log.log_id.bytes));
+			break;
+		case 'n':
+			snprintf(config->name, sizeof(config->name), "%s", optarg);
 			break;
 		case 'c':
 			d->cursor_file = optarg;

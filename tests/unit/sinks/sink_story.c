@@ -11,7 +11,7 @@ int story_setup(void **state)
 {
 	struct story *s = calloc(1, sizeof(*s));
 
-	log_setup("kafka_test", LOG_LEVEL_WARN);
+	log_setup("kafka_driver_test", LOG_LEVEL_WARN);
 	made_log_reset(7);
 	mock_up();
 	made_target_init(&s->made, mock.brokers);
