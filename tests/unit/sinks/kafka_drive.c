@@ -5,6 +5,7 @@
 //
 //   --rows N         of a batch (10000)
 //   --size BYTES     of an event (600)
+//   --large SEQ     an event of 2 MiB
 //   --most N         batches in a transaction (16)
 //   --timeout MS     of a transaction (10000)
 //   --plain          without transactions
@@ -31,6 +32,7 @@
 #include <sys/resource.h>
 
 #define DAY_NS 86400000000000
+#define LARGE_BYTES (2u << 20)
 #define LONG_MS 1000u // of one delivery
 
 struct drive {
@@ -53,8 +55,10 @@ static void on_signal(int number)
 
 static void usage(void)
 {
-	fprintf(stderr, "usage: kafka_drive [--rows N] [--size BYTES] [--most N] [--timeout MS] "
-			"[--plain] [--arrow] [--id N] [--cursor FILE] [--name NAME] [--set NAME=VALUE] BROKERS "
+	fprintf(stderr, "usage: kafka_drive [--rows N] [--size BYTES] [--large SEQ] [--most N] "
+			"[--timeout MS] "
+			"[--plain] [--arrow] [--id N] [--cursor FILE] [--name NAME] [--set "
+			"NAME=VALUE] BROKERS "
 			"TOPIC BATCHES\n");
 	exit(2);
 }
@@ -72,10 +76,11 @@ static void set_property(struct drive *d, char *text)
 static void read_options(struct drive *d, int argc, char **argv)
 {
 	static const struct option options[] = {{"rows", required_argument, NULL, 'r'},
-		{"size", required_argument, NULL, 's'}, {"most", required_argument, NULL, 'm'},
-		{"timeout", required_argument, NULL, 't'}, {"plain", no_argument, NULL, 'p'},
-		{"arrow", no_argument, NULL, 'a'}, {"id", required_argument, NULL, 'i'},
-		{"cursor", required_argument, NULL, 'c'}, {"name", required_argument, NULL, 'n'}, {"set", required_argument, NULL, 'S'},
+		{"size", required_argument, NULL, 's'}, {"large", required_argument, NULL, 'l'},
+		{"most", required_argument, NULL, 'm'}, {"timeout", required_argument, NULL, 't'},
+		{"plain", no_argument, NULL, 'p'}, {"arrow", no_argument, NULL, 'a'},
+		{"id", required_argument, NULL, 'i'}, {"cursor", required_argument, NULL, 'c'},
+		{"name", required_argument, NULL, 'n'}, {"set", required_argument, NULL, 'S'},
 		{NULL, 0, NULL, 0}};
 	struct config_sink *config = &d->made.config;
 	int c;
@@ -97,6 +102,10 @@ static void read_options(struct drive *d, int argc, char **argv)
 		case 's':
 			made_log.payload_bytes = n < 16 ? 16 : (uint32_t)n;
 			break;
+		case 'l':
+			made_log.large_seq = n;
+			made_log.large_bytes = LARGE_BYTES;
+			break;
 		case 'm':
 			config->transaction_batches = (unsigned)n;
 			break;
@@ -107,7 +116,7 @@ static void read_options(struct drive *d, int argc, char **argv)
 			config->transactions = false;
 			break;
 		case 'a':
-			config->format = FORMAT_ARROW;
+			config->format = SINK_FORMAT_ARROW;
 			break;
 		case 'i':
 			memset(made_log.log_id.bytes, (int)n, sizeof(made_log.log_id.bytes));
