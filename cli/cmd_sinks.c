@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// millrace sinks
+// millrace sinks list
 
 #include "cli/client.h"
 #include "cli/table.h"
@@ -81,7 +81,7 @@ static int run_sinks(const struct cli *cli, const struct cli_args *args)
 }
 
 const struct cli_command cmd_sinks = {
-	.name = "sinks",
+	.name = "sinks list",
 	.args = "",
 	.summary = "sinks: state, next batch, how far behind the log",
 	.details = "One row for each sink and partition. NEXT BATCH is the sink's cursor: all "

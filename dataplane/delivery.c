@@ -51,7 +51,7 @@ static int check_gone(struct receiver *r, unsigned number)
 		r->undelivered_partitions++;
 		log_write(acks_wait(&r->config) ? LOG_LEVEL_ERR : LOG_LEVEL_WARN,
 			"partition %u, one more than 'partitions' says now, has batches that sink "
-			"%s has not delivered; mend: 'partitions: %u' until 'millrace sinks' "
+			"%s has not delivered; mend: 'partitions: %u' until 'millrace sinks list' "
 			"shows that it is not behind",
 			number, sink->name, number + 1);
 		return acks_wait(&r->config) ? -EEXIST : 0;

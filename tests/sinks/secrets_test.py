@@ -64,7 +64,7 @@ def told(receiver, where):
     for path in PATHS:
         said[path] = receiver.get_text(path)[1].encode()
     for words in (("config", "show"), ("config", "show", "--config", receiver.path), ("status",),
-                  ("sinks",), ("--json", "sinks"), ("stats",), ("config", "check", receiver.path)):
+                  ("sinks", "list"), ("--json", "sinks", "list"), ("stats",), ("config", "check", receiver.path)):
         done = sh(MILLRACE, "--socket", receiver.socket, *words, check=False)
         said[f"millrace {' '.join(map(str, words))}"] = (done.stdout + done.stderr).encode()
     for path in where.rglob("*"):

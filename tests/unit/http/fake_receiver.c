@@ -167,7 +167,7 @@ static void serve_status(const struct http_request *req, struct http_reply *repl
 	(void)arg;
 	reply->schema = "millrace.status/1";
 	reply->data = json_pack("{s:s, s:o, s:s, s:i, s:o, s:I, s:s, s:n, s:s, s:I, s:I, s:n, s:n, "
-				"s:I, s:i, s:i, s:i, s:b}",
+				"s:I, s:i, s:i, s:i, s:b, s:n}",
 		"health", health, "reasons", reasons_json(), "version", MILLRACE_VERSION, "pid",
 		(int)getpid(), "started_at", time_json(START_NS), "uptime_ns",
 		(json_int_t)93784000000000, "mode", "pipeline", "config_path", "data_path",
@@ -175,7 +175,8 @@ static void serve_status(const struct http_request *req, struct http_reply *repl
 		(json_int_t)1 << 41, "retain_bytes", "retain_age_ns", "log_bytes",
 		(json_int_t)(counter_get(&partition_values[0][6]) +
 			     counter_get(&partition_values[1][6])),
-		"port_count", 1, "partition_count", PARTITIONS, "lcore_count", 2, "hugepages", 1);
+		"port_count", 1, "partition_count", PARTITIONS, "lcore_count", 2, "hugepages", 1,
+		"slowest_sink");
 }
 
 static void serve_ports(const struct http_request *req, struct http_reply *reply, void *arg)
