@@ -24,6 +24,9 @@ usage() {
 	  impaired          the same by a path that loses, reorders and doubles: what arrives, how soon
 	  sources           a million senders at one partition: memory, openings, events
 	  growth            partitions, size of the log, number of batches
+	  kafka             600-byte events into Kafka in transactions, beside a bare librdkafka producer
+	  catch-up          a sink that catches up at half load: what it reads, what reception feels
+	  end-to-end        from the wire to a read_committed consumer of Kafka
 	  peers             the same events into millraced, rsyslog and a receiver by hand
 	  peers-reliable    the same events acknowledged by millraced, rsyslog (RELP) and Kafka
 
@@ -49,7 +52,7 @@ build_release() {
 	fi
 	ninja -C "$build" all bench/impair bench/make_log bench/millraced_null bench/millraced_pool \
 		bench/rxonly bench/sources bench/udp_writer bench/reliable_port bench/line_writer \
-		bench/kafka_producer >"$build/bench.log" || {
+		bench/kafka_producer bench/kafka_transactions >"$build/bench.log" || {
 		tail -n 30 "$build/bench.log" >&2
 		exit 1
 	}

@@ -14,9 +14,9 @@ import subprocess
 import sys
 import time
 
-BENCH = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(BENCH), str(BENCH.parent / "tests/lib")]
-import kafka as brokers  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+import broker  # noqa: E402
+from broker import wait_for  # noqa: E402
 from harness import (BUILD, BenchError, CpuMeter, Millraced, cpus, ip, main, say,  # noqa: E402
                      seconds, stop)
 
@@ -51,9 +51,6 @@ ruleset(name="keep" queue.type="Disk" queue.filename="kept" queue.maxFileSize="6
 }}
 input(type="imrelp" address="{address}" port="{port}" ruleset="keep")
 """
-# What Kafka's own script gives a broker.
-JAVA = ["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
-
 
 def rows(case, name, means, rate, sent, acknowledged, cpu, reference=None):
     case.row(f"{name}_acknowledged", rate, f"events/s, {means}", reference)
@@ -96,14 +93,6 @@ def rsyslog(case, name, text, **values):
     return folder, ["rsyslogd", "-n", "-f", str(conf), "-i", "NONE"]
 
 
-def wait_for(condition, timeout, what):
-    until = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > until:
-            raise BenchError(f"{what}: not within {timeout} s")
-        time.sleep(0.02)
-
-
 def relp(case, tx, rx, name, means, reference, feed, sync="", window=1024):
     """A line counts when it is in the receiver's file: nobody tells when it was acknowledged, which
     is at most the receiver's queue earlier."""
@@ -133,41 +122,23 @@ def relp(case, tx, rx, name, means, reference, feed, sync="", window=1024):
     say(f"  {name}: the time to an acknowledgement is unknown, RELP has no report of an event")
 
 
-def start_broker(case, rx, flush):
-    folder = case.dir / "kafka"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    config = folder / "server.properties"
-    config.write_text(brokers.properties(folder, address=ADDRESS, more=flush), encoding="utf-8")
-    case.run(brokers.java(JAVA, "kafka.tools.StorageTool", "format", "-t", brokers.CLUSTER_ID, "-c",
-                          config), 60, netns=rx)
-    broker = case.start(brokers.java(JAVA, "kafka.Kafka", config), netns=rx,
-                        stdout=subprocess.DEVNULL)
-    wait_for(lambda: b"" != subprocess.run(
-        ["ip", "netns", "exec", rx, "ss", "-Hltn", f"sport = :{brokers.PORT}"], check=True,
-        capture_output=True).stdout or broker.poll() is not None, 60, "the broker listens")
-    if broker.poll() is not None:
-        raise BenchError("the broker does not start")
-    return broker
-
-
 def kafka(case, tx, rx, duration, name, means, flush, reference):
-    broker = start_broker(case, rx, flush)
+    process = broker.start(case, ADDRESS, rx, flush)
 
     def produce(topic, *options):
         return case.run_json([os.fspath(BUILD / "bench/kafka_producer"), *options, "--size",
-                              str(SIZE), "--id", RUN_ID, f"{ADDRESS}:{brokers.PORT}", topic,
+                              str(SIZE), "--id", RUN_ID, f"{ADDRESS}:{broker.PORT}", topic,
                               f"{duration:g}"], duration + PATIENCE, netns=tx, codes=(0, 1))
 
     # A Java machine compiles what it has done for a while.
     produce("warm-up")
-    meter = CpuMeter(receiver=broker.pid)
+    meter = CpuMeter(receiver=process.pid)
     account = produce("most")
     rows(case, name, means, account["events_per_second"], account["sent"], account["acknowledged"],
          {**meter.read(), "sender": case.run_cpu}, reference)
     case.row(f"{name}_in_log", account["in_log"], "events", account["acknowledged"])
     latency_rows(case, name, produce("steady", "--rate", str(RATE))["ack_latency_ns"])
-    stop(broker, 30)
+    stop(process, 30)
 
 
 def run(case):
