@@ -126,6 +126,7 @@ static int header_read(const struct wal_batches *b, const struct wal_segment_fil
 	ssize_t n;
 	int r;
 
+	*ret = (struct wal_segment_header){0};
 	if (fd < 0)
 		return fd;
 	n = pread(fd, page, sizeof(page), 0);

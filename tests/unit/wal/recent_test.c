@@ -8,7 +8,6 @@
 #include "wal/internal.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -405,96 +404,6 @@ static void a_wiped_log_is_told(void **state)
 	wal_batches_close(batches);
 }
 
-// Readers beside a writer that takes its buffers back as fast as it can, and retention behind.
-struct crowd {
-	struct log_fixture *f;
-	_Atomic bool stop;
-	_Atomic uint64_t memory, disk, stale;
-};
-
-static void *follow(void *arg)
-{
-	struct crowd *crowd = arg;
-	struct wal_batches *batches = batches_opened(crowd->f->dir, crowd->f->wal, 0);
-	uint64_t memory, disk;
-	struct wal_batch batch;
-
-	while (!atomic_load(&crowd->stop)) {
-		int r = wal_batches_next(batches, &batch);
-
-		if (r == 1)
-			r = batches_read(batches, &batch, PAYLOAD);
-		if (r < 0 && r != -ESTALE)
-			fail_msg("%d: %s", r, wal_batches_why(batches));
-		if (r < 0)
-			atomic_fetch_add(&crowd->stale, 1);
-		if (r == 0)
-			usleep(100);
-	}
-	wal_batches_sources(batches, &memory, &disk);
-	atomic_fetch_add(&crowd->memory, memory);
-	atomic_fetch_add(&crowd->disk, disk);
-	wal_batches_close(batches);
-	return NULL;
-}
-
-static void *wander(void *arg)
-{
-	struct crowd *crowd = arg;
-	struct wal_batches *batches = batches_opened(crowd->f->dir, crowd->f->wal, 0);
-	const struct wal_state *at = wal_state(crowd->f->wal);
-	struct wal_batch batch;
-
-	for (unsigned i = 0; !atomic_load(&crowd->stop); i++) {
-		uint64_t durable = atomic_load(&at->durable_batch), back = 1 + i * 37 % 400;
-		int r = 1;
-
-		wal_batches_seek(batches, durable > back ? durable - back : 0);
-		for (unsigned k = 0; k < 3 && r == 1; k++) {
-			r = wal_batches_next(batches, &batch);
-			if (r == 1)
-				r = batches_read(batches, &batch, PAYLOAD);
-		}
-		if (r < 0 && r != -ESTALE)
-			fail_msg("%d: %s", r, wal_batches_why(batches));
-	}
-	wal_batches_close(batches);
-	return NULL;
-}
-
-static void readers_beside_a_writer_see_only_what_was_written(void **state)
-{
-	struct log_fixture *f = *state;
-	struct crowd crowd = {.f = f};
-	pthread_t threads[3];
-
-	f->options.recent_bytes = 2 * FIXTURE_BLOCK;
-	f->options.log.segment_bytes = 32 * FIXTURE_BLOCK;
-	f->options.log.retain_bytes = 5 * f->options.log.segment_bytes;
-	begin(f, false);
-	pthread_create(&threads[0], NULL, follow, &crowd);
-	pthread_create(&threads[1], NULL, follow, &crowd);
-	pthread_create(&threads[2], NULL, wander, &crowd);
-	for (unsigned i = 0; i < 1000; i++)
-		write_batch(f, 1 + i % 3, i % 2);
-	log_fixture_settle(f);
-	usleep(100000);
-	atomic_store(&crowd.stop, true);
-	for (unsigned i = 0; i < 3; i++)
-		pthread_join(threads[i], NULL);
-	print_message("blocks from memory %llu, disk %llu; %llu times overtaken\n",
-		(unsigned long long)crowd.memory, (unsigned long long)crowd.disk,
-		(unsigned long long)crowd.stale);
-	assert_true(crowd.memory + crowd.disk > 100);
-	log_fixture_stop(f);
-}
-
-static void readers_beside_a_writer_that_compresses(void **state)
-{
-	compress(*state);
-	readers_beside_a_writer_see_only_what_was_written(state);
-}
-
 int main(void)
 {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -511,8 +420,6 @@ int main(void)
 		T(a_stop_and_a_start_go_on_in_the_same_reader_order),
 		T(a_recent_batch_is_gone_to_at_once),
 		T(a_wiped_log_is_told),
-		T(readers_beside_a_writer_see_only_what_was_written),
-		T(readers_beside_a_writer_that_compresses),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
