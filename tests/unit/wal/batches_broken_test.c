@@ -47,6 +47,51 @@ static void a_bad_body_is_told_with_its_place_and_stays(void **state)
 	wal_batches_close(batches);
 }
 
+static void a_batch_comes_whole_once_its_damage_is_mended(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_batches *batches;
+	uint64_t bad;
+
+	lb_segment(lb);
+	lb_block(lb, 10, 0);
+	bad = lb_block(lb, 10, WAL_FLAG_SEALED);
+	lb_end(lb);
+	batches = batches_opened(lb->dir, NULL, 0);
+	lb_flip(lb, lb->name, bad + 100);
+	assert_int_equal(batches_ended(batches), -EBADMSG);
+	assert_int_equal(batches_ended(batches), -EBADMSG);
+	lb_flip(lb, lb->name, bad + 100);
+	assert_int_equal(batches_expect(batches, 0, 0).blocks, 2);
+	wal_batches_close(batches);
+}
+
+// The batch would not be what it was said to be. Its first block reaches behind what is read ahead.
+static void a_block_that_is_another_than_was_looked_at_is_not_handed_out(void **state)
+{
+	struct logbuilder *lb = *state, before;
+	struct wal_batches *batches;
+	struct wal_block_view view;
+	struct wal_batch batch;
+
+	lb_segment(lb);
+	for (unsigned i = 0; i < 4; i++)
+		lb_block(lb, 5000, 0);
+	before = *lb;
+	lb_block(lb, 10, WAL_FLAG_SEALED);
+	batches = batches_opened(lb->dir, NULL, 0);
+	assert_int_equal(wal_batches_next(batches, &batch), 1);
+	before.durable_seq = 5;
+	lb_block(&before, 10, WAL_FLAG_SEALED);
+	for (unsigned i = 0; i < 4; i++)
+		assert_int_equal(wal_batches_block(batches, &view), 1);
+	assert_int_equal(wal_batches_block(batches, &view), -EBADMSG);
+	assert_int_equal(wal_batches_block(batches, &view), -EBADMSG);
+	wal_batches_seek(batches, 0);
+	batches_expect(batches, 0, 0);
+	wal_batches_close(batches);
+}
+
 // Nor a batch that ends early, as one does that was open at a crash.
 static void blocks_missing_at_the_end_of_a_segment_are_damage(void **state)
 {
@@ -312,6 +357,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, lb_setup, lb_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(a_bad_body_is_told_with_its_place_and_stays),
+		TEST(a_batch_comes_whole_once_its_damage_is_mended),
+		TEST(a_block_that_is_another_than_was_looked_at_is_not_handed_out),
 		TEST(blocks_missing_at_the_end_of_a_segment_are_damage),
 		TEST(a_flipped_bit_never_gives_another_batch),
 		TEST(batches_deleted_before_they_were_read_are_told_once),

@@ -379,6 +379,33 @@ static void a_recent_batch_is_gone_to_at_once(void **state)
 	log_fixture_stop(f);
 }
 
+// All that was sealed is retired; the batch that is open comes when it is sealed, and whole.
+static void behind_retention_the_next_batch_comes_whole(void **state)
+{
+	struct log_fixture *f = *state;
+	struct wal_batches *batches;
+
+	f->options.log.segment_bytes = 8 * FIXTURE_BLOCK;
+	f->options.log.retain_bytes = 1;
+	begin(f, false);
+	do
+		write_batch(f, 1, false);
+	while (wal_rotations(f->wal) < 3 || !f->wal->current->closed);
+	log_fixture_submit(f, ROWS, PAYLOAD, false);
+	log_fixture_submit(f, ROWS, PAYLOAD, false);
+	log_fixture_settle(f);
+	for (int i = 0; i < 10000 && counter_get(&f->wal->counters[WAL_log_segments]) > 1; i++)
+		usleep(1000);
+	batches = batches_opened(f->dir, f->wal, 0);
+	assert_int_equal(batches_ended(batches), 0);
+	assert_int_equal(wal_batches_wanted(batches), wal_next_batch(f->wal));
+	log_fixture_submit(f, ROWS, PAYLOAD, true);
+	log_fixture_settle(f);
+	assert_int_equal(batches_expect(batches, wal_next_batch(f->wal) - 1, PAYLOAD).blocks, 3);
+	wal_batches_close(batches);
+	log_fixture_stop(f);
+}
+
 static void a_wiped_log_is_told(void **state)
 {
 	struct log_fixture *f = *state;
@@ -419,6 +446,7 @@ int main(void)
 		T(a_start_hands_out_what_a_crash_left),
 		T(a_stop_and_a_start_go_on_in_the_same_reader_order),
 		T(a_recent_batch_is_gone_to_at_once),
+		T(behind_retention_the_next_batch_comes_whole),
 		T(a_wiped_log_is_told),
 	};
 
