@@ -6,7 +6,7 @@
 
 #include "common/counters.h"
 #include "common/hist.h"
-#include "sinks/kafka_names.h"
+#include "common/sink_kafka.h"
 #include "sinks/sink.h"
 #include "wal/export.h"
 #include "wal/reader.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-#include "sinks/kafka_names.h"
+#include "common/sink_kafka.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Names that the configuration's check and the Kafka sink judge alike. Needs libc alone.
+// Names that the configuration's check and the Kafka sink judge alike: topics, and librdkafka's
+// properties.
 
 #include <stdbool.h>
 #include <stddef.h>
