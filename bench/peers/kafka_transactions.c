@@ -18,6 +18,7 @@
 
 #define WAIT_MS 60000
 #define FULL_MS 5
+#define SOURCES 10
 #define SIZE_MAX_BYTES 65536u
 
 static struct {
@@ -114,9 +115,11 @@ static rd_kafka_headers_t *headers_of(uint64_t seq)
 
 static void produce(const void *event, uint64_t seq)
 {
-	static const char key[] = "000000000000abc0";
 	rd_kafka_headers_t *headers = headers_of(seq);
+	char key[] = "000000000000abc0"; // of a few sources, so that all partitions get some
 	rd_kafka_resp_err_t err;
+
+	key[15] = (char)('0' + seq % SOURCES);
 
 	for (;;) {
 		err = rd_kafka_producev(bare.rk, RD_KAFKA_V_RKT(bare.topic),
