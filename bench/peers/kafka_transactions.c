@@ -36,7 +36,7 @@ static void on_report(rd_kafka_t *rk, const rd_kafka_message_t *message, void *o
 	bare.failed += message->err != RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static void usage(void)
+static _Noreturn void usage(void)
 {
 	fprintf(stderr, "usage: kafka_transactions [--size BYTES] [--batch N] [--set NAME=VALUE] "
 			"BROKERS TOPIC EVENTS\n");

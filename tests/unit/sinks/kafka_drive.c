@@ -53,7 +53,7 @@ static void on_signal(int number)
 	atomic_store(&drive.made.stop, true);
 }
 
-static void usage(void)
+static _Noreturn void usage(void)
 {
 	fprintf(stderr, "usage: kafka_drive [--rows N] [--size BYTES] [--large SEQ] [--most N] "
 			"[--timeout MS] "
@@ -71,6 +71,11 @@ static void set_property(struct drive *d, char *text)
 		usage();
 	*value = '\0';
 	made_target_set(&d->made, text, value + 1);
+}
+
+static uint64_t number(void)
+{
+	return strtoull(optarg, NULL, 10);
 }
 
 static void read_options(struct drive *d, int argc, char **argv)
@@ -93,24 +98,22 @@ static void read_options(struct drive *d, int argc, char **argv)
 	d->made.config.property_count = 0;
 	config->transaction_batches = 16;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		uint64_t n = optarg != NULL ? strtoull(optarg, NULL, 10) : 0;
-
 		switch (c) {
 		case 'r':
-			made_log.rows = (uint32_t)n;
+			made_log.rows = (uint32_t)number();
 			break;
 		case 's':
-			made_log.payload_bytes = n < 16 ? 16 : (uint32_t)n;
+			made_log.payload_bytes = number() < 16 ? 16 : (uint32_t)number();
 			break;
 		case 'l':
-			made_log.large_seq = n;
+			made_log.large_seq = number();
 			made_log.large_bytes = LARGE_BYTES;
 			break;
 		case 'm':
-			config->transaction_batches = (unsigned)n;
+			config->transaction_batches = (unsigned)number();
 			break;
 		case 't':
-			config->transaction_timeout_ns = n * 1000000u;
+			config->transaction_timeout_ns = number() * 1000000u;
 			break;
 		case 'p':
 			config->transactions = false;
@@ -119,7 +122,7 @@ static void read_options(struct drive *d, int argc, char **argv)
 			config->format = SINK_FORMAT_ARROW;
 			break;
 		case 'i':
-			memset(made_log.log_id.bytes, (int)n, sizeof(made_log.log_id.bytes));
+			memset(made_log.log_id.bytes, (int)number(), sizeof(made_log.log_id.bytes));
 			break;
 		case 'n':
 			snprintf(config->name, sizeof(config->name), "%s", optarg);
