@@ -339,14 +339,15 @@ static bool allowed(struct pull_log *log, const struct consumer *consumer,
 
 	wal_id_text(&log->log_id, id);
 #ifndef MUTANT_FENCE_IGNORED
-	if (commit->token != r->token)
+	if (commit->token != r->token) {
 		http_reply_error(reply, 409,
 			"token %" PRIu64 " is not the one that was given out last: another holder "
 			"has taken the consumer over",
 			commit->token);
-	else
+		return false;
+	}
 #endif
-		if (strcmp(commit->log_id, id) != 0)
+	if (strcmp(commit->log_id, id) != 0)
 		http_reply_error(reply, 409, "this log's id is %s, not %.40s", id, commit->log_id);
 	else if (commit->next_batch > pull_sealed(log))
 		http_reply_error(reply, 409,

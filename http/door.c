@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define CONNECTION_TIMEOUT_S 5u
-#define CONNECTION_MEMORY ((size_t)128 << 10) // half of it is the most that a request's head takes
+#define CONNECTION_MEMORY ((size_t)128 << 10) // the most that a request's head takes, and a chunk
 #define PEM_MAX (1u << 20)
 #define TLS_VERSIONS "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
@@ -139,39 +139,24 @@ static int read_pem(const char *path, const char *what, char **ret, char *why)
 	return err;
 }
 
-static int start_tls(struct http_door *door, const struct config_api *api, char *why)
-{
-	char *certificate = NULL, *key = NULL, words[HTTP_WHY_BYTES];
-	int fd, err = read_pem(api->certificate, "certificate", &certificate, why);
+// What TCP needs, read: the key is the caller's to wipe by free_pems().
+struct pems {
+	char *certificate, *key;
+};
 
-	if (err == 0)
-		err = http_secret_file(api->key, "the API's key", why);
-	if (err == 0)
-		err = read_pem(api->key, "key", &key, why);
-	if (err == 0) {
-		fd = listen_on(api->listen, &door->port, why);
-		err = fd < 0 ? fd : start(door, fd, certificate, key, words);
-		if (fd >= 0 && err < 0) {
-			close(fd);
-			snprintf(why, HTTP_WHY_BYTES,
-				"the API's certificate %s and key %s can't be used: %.400s",
-				api->certificate, api->key, words);
-		}
-	}
-	if (key != NULL)
-		sodium_memzero(key, strlen(key));
-	free(key);
-	free(certificate);
-	return err;
+static void free_pems(struct pems *pems)
+{
+	if (pems->key != NULL)
+		sodium_memzero(pems->key, strlen(pems->key));
+	free(pems->key);
+	free(pems->certificate);
 }
 
-int http_open_tcp(struct http *http, const struct config_api *api, char *why)
+static int read_all(
+	const struct config_api *api, struct pems *ret, struct http_tokens **ret_tokens, char *why)
 {
-	struct http_door *door = &http->doors[DOOR_TCP];
 	int err;
 
-	if (api == NULL || api->listen[0] == '\0')
-		return 0;
 	if (api->certificate[0] == '\0' || api->key[0] == '\0' || api->tokens[0] == '\0') {
 		snprintf(why, HTTP_WHY_BYTES,
 			"api.listen wants api.certificate, api.key and api.tokens: TCP is served "
@@ -179,8 +164,64 @@ int http_open_tcp(struct http *http, const struct config_api *api, char *why)
 			"TLS and tokens only");
 		return -EINVAL;
 	}
-	err = http_tokens_open(&door->tokens, api->tokens, why);
-	return err < 0 ? err : start_tls(door, api, why);
+	err = http_tokens_open(ret_tokens, api->tokens, why);
+	if (err == 0)
+		err = read_pem(api->certificate, "certificate", &ret->certificate, why);
+	if (err == 0)
+		err = http_secret_file(api->key, "the API's key", why);
+	if (err == 0)
+		err = read_pem(api->key, "key", &ret->key, why);
+	return err;
+}
+
+int http_tcp_check(const struct config_api *api, char *why)
+{
+	struct http_tokens *tokens = NULL;
+	struct addrinfo *address = NULL;
+	struct pems pems = {0};
+	int err = 0;
+
+	if (api->listen[0] == '\0')
+		return 0;
+	err = parse_listen(api->listen, &address, why);
+	if (err == 0)
+		err = read_all(api, &pems, &tokens, why);
+	if (address != NULL)
+		freeaddrinfo(address);
+	http_tokens_close(tokens);
+	free_pems(&pems);
+	return err;
+}
+
+static int start_tls(
+	struct http_door *door, const struct config_api *api, const struct pems *pems, char *why)
+{
+	char words[HTTP_WHY_BYTES];
+	int fd = listen_on(api->listen, &door->port, why);
+	int err = fd < 0 ? fd : start(door, fd, pems->certificate, pems->key, words);
+
+	if (fd >= 0 && err < 0) {
+		close(fd);
+		snprintf(why, HTTP_WHY_BYTES,
+			"the API's certificate %s and key %s can't be used: %.400s",
+			api->certificate, api->key, words);
+	}
+	return err;
+}
+
+int http_open_tcp(struct http *http, const struct config_api *api, char *why)
+{
+	struct http_door *door = &http->doors[DOOR_TCP];
+	struct pems pems = {0};
+	int err;
+
+	if (api == NULL || api->listen[0] == '\0')
+		return 0;
+	err = read_all(api, &pems, &door->tokens, why);
+	if (err == 0)
+		err = start_tls(door, api, &pems, why);
+	free_pems(&pems);
+	return err;
 }
 
 void http_close_door(struct http_door *door)

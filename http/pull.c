@@ -127,7 +127,7 @@ unsigned pull_alarms(const struct pull *pull, json_t *reasons)
 {
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < pull->count; i++) {
+	for (unsigned i = 0; pull != NULL && i < pull->count; i++) {
 		const struct pull_log *log = &pull->logs[i];
 		int alarm = atomic_load(&log->alarm);
 

@@ -32,5 +32,6 @@ void pull_free(struct pull *pull);
 const struct http_route *pull_routes(struct pull *pull);
 void pull_tick(void *pull);
 
-// Adds a line for each partition whose consumers need looking at; how many. Any thread.
+// Adds a line for each partition whose consumers need looking at; how many. Any thread; NULL has
+// none.
 unsigned pull_alarms(const struct pull *pull, json_t *reasons);

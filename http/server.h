@@ -113,7 +113,11 @@ struct http_options {
 // the server's thread, one at a time. After an error 'why' (HTTP_WHY_BYTES) says what and the mend.
 int http_start_with(struct http **ret, const struct http_options *options, char *why);
 
-// The same on the Unix socket alone.
+// What would keep TCP from being served as it is configured, but for an address or port that can't
+// be had and a key that isn't the certificate's: 0, or negative errno and 'why'. Opens no socket.
+int http_tcp_check(const struct config_api *api, char *why);
+
+// http_start_with() on the Unix socket alone.
 int http_start(struct http **ret, const char *socket_path, const char *receiver,
 	const struct http_route *routes);
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // libFuzzer: whatever bytes come by the control socket are answered or the connection is closed.
 // The first answer to a GET is one of ours: a status that is known, and JSON that can be read. The
-// receiver has a port (a device of DPDK's that brings nothing) and a log with some batches.
+// receiver has a port (a device of DPDK's that brings nothing), and a log with some batches that
+// can be pulled and may have consumers.
 
 #include "../lib/remove_tree.h"
 #include "common/clock.h"
 #include "dataplane/receiver.h"
 #include "fuzz.h"
+#include "http/pull.h"
 
 #include <rte_eal.h>
 #include <rte_mbuf.h>
@@ -26,12 +28,14 @@
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 static struct receiver receiver;
+static struct pull *pull;
 static char dir[64], path[96];
 static char answer[ANSWER_ROOM];
 
 static void stop(void)
 {
 	http_stop(receiver.http);
+	pull_free(pull);
 	wal_close(receiver.dp.partitions[0].wal);
 	remove_tree(dir);
 }
@@ -104,6 +108,24 @@ static void add_log(void)
 	receiver.dp.partition_count = 1;
 }
 
+static void serve(void)
+{
+	static const struct config_api api = {.consumers = 4, .consumer_ttl_ns = 3600000000000u};
+	struct pull_partition partition = {.wal = receiver.dp.partitions[0].wal,
+		.dir = dir,
+		.log_id = receiver.dp.partitions[0].recovery.log_id};
+	struct http_options options = {.socket_path = path,
+		.receiver = "fuzz",
+		.routes = api_routes(&receiver),
+		.tick = pull_tick};
+	char why[HTTP_WHY_BYTES];
+
+	expect(pull_new(&pull, &api, "fuzz", &partition, 1) == 0);
+	options.more_routes = pull_routes(pull);
+	options.tick_arg = pull;
+	expect(http_start_with(&receiver.http, &options, why) == 0);
+}
+
 int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
@@ -117,7 +139,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	add_port();
 	add_log();
 	snprintf(path, sizeof(path), "%s/socket", dir);
-	expect(http_start(&receiver.http, path, "fuzz", api_routes(&receiver)) == 0);
+	serve();
 	atexit(stop);
 	return 0;
 }
@@ -187,8 +209,8 @@ static size_t talk(int fd, const uint8_t *data, size_t size)
 
 static bool status_known(int status)
 {
-	static const int known[] = {200, 400, 404, 405, 503,  // ours
-		100, 411, 413, 414, 417, 431, 500, 501, 505}; // the library's
+	static const int known[] = {200, 204, 400, 404, 405, 409, 410, 413, 503, 505, // ours
+		100, 411, 414, 417, 431, 500, 501}; // the library's
 
 	for (unsigned i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (status == known[i])

@@ -128,7 +128,7 @@ def tokens_let_in_whom_they_should_and_are_nowhere(r):
     nobody, wrong, reader, consumer, admin = clients = [
         tls(net, certificate, token) for token in (None, f"{CANARY}-wrong", *TOKENS.values())]
     statuses = [[client.ask(*request)[0] for client in clients] for request in (
-        ("GET", "/api/v1/status"), ("GET", f"{BATCH}/oldest"), ("PUT", f"{CONSUMER}/c"),
+        ("GET", "/api/v1/status"), ("GET", f"{BATCH}/oldest?wait=60s"), ("PUT", f"{CONSUMER}/c"),
         ("POST", "/healthz"), ("GET", "/nowhere"))]
     expect_equal(statuses, [[401, 401, 200, 200, 200], [401, 401, 403, 200, 200],
                             [401, 401, 403, 200, 200], [401, 401, 405, 405, 405],

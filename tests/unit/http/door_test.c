@@ -7,12 +7,14 @@
 #include <curl/curl.h>
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -193,6 +195,7 @@ static void who_has_no_token_learns_nothing(void **state)
 static void a_token_can_be_withdrawn(void **state)
 {
 	(void)state;
+	assert_int_equal(http_tcp_check(&api, why), 0);
 	assert_int_equal(ask("GET", "/read", "Bearer " READER, NULL), 200);
 	write_tokens("read prometheus another-secret-0123456789\n");
 	assert_int_equal(ask("GET", "/read", "Bearer " READER, NULL), 401);
@@ -232,11 +235,29 @@ static void a_body_is_taken_up_to_its_bound(void **state)
 	free(body);
 }
 
-static void refused(const char *said)
+// More than there is room for, and none of them begins a handshake.
+static void silent_connections_keep_nobody_out(void **state)
 {
-	int r = start();
+	struct sockaddr_in to = {.sin_family = AF_INET,
+		.sin_port = htons((uint16_t)http_tcp_port(http)),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fds[200];
 
-	if (r == 0)
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(connect(fds[i], (struct sockaddr *)&to, sizeof(to)), 0);
+	}
+	assert_int_equal(ask("GET", "/read", "Bearer " READER, NULL), 200);
+	for (int i = 0; i < 200; i++)
+		close(fds[i]);
+}
+
+// By the start, and 'early' by the check before one.
+static void refused(const char *said, bool early)
+{
+	assert_int_equal(http_tcp_check(&api, why) < 0, early);
+	if (start() == 0)
 		fail_msg("it started, without: %s", said);
 	assert_non_null(strstr(why, said));
 	assert_null(strstr(why, "-secret-"));
@@ -247,18 +268,18 @@ static void what_is_not_safe_is_refused(void **state)
 {
 	(void)state;
 	api.key[0] = '\0';
-	refused("api.listen wants api.certificate, api.key and api.tokens");
+	refused("api.listen wants api.certificate, api.key and api.tokens", true);
 	setup(NULL);
 	chmod(api.key, 0604);
-	refused("chmod o=");
+	refused("chmod o=", true);
 	setup(NULL);
 	chmod(api.tokens, 0604);
-	refused("chmod o=");
+	refused("chmod o=", true);
 	unlink(api.tokens);
-	refused("No such file");
+	refused("No such file", true);
 	setup(NULL);
 	write_file(api.key, "no key", 0600);
-	refused("can't be used");
+	refused("can't be used", false);
 	unlink(api.key);
 }
 
@@ -279,7 +300,7 @@ static void bad_tokens_are_told_by_their_line(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		write_tokens(cases[i].text);
-		refused(cases[i].said);
+		refused(cases[i].said, true);
 	}
 }
 
@@ -291,10 +312,10 @@ static void bad_addresses_are_told(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		snprintf(api.listen, sizeof(api.listen), "%s", bad[i]);
-		refused("wants ADDRESS:PORT");
+		refused("wants ADDRESS:PORT", true);
 	}
 	snprintf(api.listen, sizeof(api.listen), "192.0.2.1:1");
-	refused("192.0.2.1:1");
+	refused("192.0.2.1:1", false);
 }
 
 #define STARTED(test) cmocka_unit_test_setup_teardown(test, setup_started, teardown)
@@ -305,6 +326,7 @@ int main(void)
 		STARTED(a_role_may_what_it_may), STARTED(who_has_no_token_learns_nothing),
 		STARTED(a_token_can_be_withdrawn), STARTED(a_bad_file_of_tokens_lets_nobody_in),
 		STARTED(a_body_is_taken_up_to_its_bound),
+		STARTED(silent_connections_keep_nobody_out),
 		cmocka_unit_test_setup(bad_tokens_are_told_by_their_line, setup),
 		cmocka_unit_test_setup(bad_addresses_are_told, setup),
 		cmocka_unit_test_setup(
