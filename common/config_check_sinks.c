@@ -2,6 +2,8 @@
 // What no single key of sinks, acknowledgements and the API can say.
 
 #include "common/config_check.h"
+#include "common/sink_files.h"
+#include "common/sink_kafka.h"
 
 #include <string.h>
 
@@ -22,6 +24,39 @@ static void check_kafka(const struct checking *c, unsigned i, unsigned line)
 			"sinks[%u].properties: there is no bootstrap.servers: a list HOST:PORT,… "
 			"of Kafka brokers",
 			i);
+	if (sink_topic_check(sink->topic) != NULL)
+		ERROR(c, line, "sinks[%u].topic: %s", i, sink_topic_check(sink->topic));
+	for (unsigned j = 0; j < sink->property_count; j++) {
+		const struct config_property *p = &sink->properties[j];
+
+		if (sink_kafka_property_reserved(p->name))
+			ERROR(c, line,
+				"sinks[%u].properties.%s: is set by millraced, for exactly once "
+				"depends on it; leave it out",
+				i, p->name);
+		else if (p->source == PROPERTY_PLAIN && sink_kafka_property_secret(p->name))
+			ERROR(c, line,
+				"sinks[%u].properties.%s: is a secret, and this file is shown to "
+				"many; write file:PATH or env:NAME",
+				i, p->name);
+	}
+}
+
+static void check_files(const struct checking *c, unsigned i, unsigned line)
+{
+	const struct config_sink *sink = &c->config->sinks[i];
+	const char *wrong = sink_files_check(sink->file);
+
+	if (sink->path[0] == '\0')
+		ERROR(c, line, "sinks[%u].path: is missing: files need a directory", i);
+	if (wrong != NULL)
+		ERROR(c, line, "sinks[%u].file: %s", i, wrong);
+	// Their temporary files would have the same names.
+	for (unsigned j = 0; j < i; j++)
+		if (c->config->sinks[j].kind == SINK_FILES && sink->path[0] != '\0' &&
+			strcmp(sink->path, c->config->sinks[j].path) == 0)
+			ERROR(c, line, "sinks[%u].path: '%.60s' is also sinks[%u]", i, sink->path,
+				j);
 }
 
 static void check_sink(const struct checking *c, unsigned i)
@@ -34,8 +69,8 @@ static void check_sink(const struct checking *c, unsigned i)
 			ERROR(c, line, "sinks[%u].name: '%s' is also sinks[%u]", i, sink->name, j);
 	if (sink->kind == SINK_KAFKA)
 		check_kafka(c, i, line);
-	else if (sink->path[0] == '\0')
-		ERROR(c, line, "sinks[%u].path: is missing: files need a directory", i);
+	else
+		check_files(c, i, line);
 }
 
 static bool waits_for_sinks(const struct config *config)

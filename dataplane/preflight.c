@@ -115,6 +115,7 @@ void preflight_run(
 	check_memory(&checks);
 	check_ports(&checks);
 	check_disk(&checks);
+	check_api(&checks);
 }
 
 bool preflight_receiver_runs(const struct config *config)

@@ -37,5 +37,6 @@ void check_memory(struct checks *c);      // hugepages, mempools
 void check_permissions(struct checks *c); // capabilities, limits, cpus
 void check_ports(struct checks *c);
 void check_disk(struct checks *c);
+void check_api(struct checks *c);
 
 #define MIB (1024.0 * 1024.0)

@@ -8,19 +8,19 @@ static void sinks_and_the_api_are_read(void **state)
 	const struct config_sink *out = &config.sinks[0], *archive = &config.sinks[1];
 
 	(void)state;
-	assert_valid(
-		"ports: [{device: eth1}]\n"
-		"listeners: [{port: 1, kind: reliable, ack: sink}]\n"
-		"sinks:\n- {name: out, kind: kafka, required: false, hold_size: 1GiB, topic: "
-		"'e-{listener}', format: arrow, transactions: false, cursor_topic: c, "
-		"transaction_batches: 3, transaction_timeout: 5s, properties: "
-		"{bootstrap.servers: 'a:1,b:2', sasl.password: 'file:/p', "
-		"ssl.key.password: 'env:P', linger.ms: 5}}\n"
-		"- {name: archive, kind: files, path: /srv, file: '{log_id}', roll_size: 2MiB, "
-		"roll_interval: 0}\n"
-		"memory: {recent: 1MiB}\n"
-		"api: {listen: '[::]:8443', certificate: /c, key: /k, tokens: /t, consumers: "
-		"2, consumer_ttl: 1h, consumer_hold_size: 3GiB}\n");
+	assert_valid("ports: [{device: eth1}]\n"
+		     "listeners: [{port: 1, kind: reliable, ack: sink}]\n"
+		     "sinks:\n- {name: out, kind: kafka, required: false, hold_size: 1GiB, topic: "
+		     "'e-{listener}', format: arrow, transactions: false, cursor_topic: c, "
+		     "transaction_batches: 3, transaction_timeout: 5s, properties: "
+		     "{bootstrap.servers: 'a:1,b:2', sasl.password: 'file:/p', "
+		     "ssl.key.password: 'env:P', linger.ms: 5}}\n"
+		     "- {name: archive, kind: files, path: /srv, file: "
+		     "'{log_id}-{partition}-{first}', roll_size: 2MiB, "
+		     "roll_interval: 0}\n"
+		     "memory: {recent: 1MiB}\n"
+		     "api: {listen: '[::]:8443', certificate: /c, key: /k, tokens: /t, consumers: "
+		     "2, consumer_ttl: 1h, consumer_hold_size: 3GiB}\n");
 	assert_int_equal(config.listeners[0].ack, ACK_SINK);
 	assert_int_equal(config.sink_count, 2);
 	assert_string_equal(out->name, "out");
@@ -43,7 +43,7 @@ static void sinks_and_the_api_are_read(void **state)
 	assert_int_equal(archive->kind, SINK_FILES);
 	assert_true(archive->required);
 	assert_string_equal(archive->path, "/srv");
-	assert_string_equal(archive->file, "{log_id}");
+	assert_string_equal(archive->file, "{log_id}-{partition}-{first}");
 	assert_int_equal(archive->roll_bytes, 2 << 20);
 	assert_int_equal(archive->roll_interval_ns, 0);
 	assert_int_equal(config.recent_bytes, 1 << 20);
@@ -74,6 +74,18 @@ static void sinks_and_the_api_are_checked(void **state)
 			"properties.x: must be env: and a variable's name"},
 		{"sinks: [{name: a, kind: files, path: /a, properties: {x: 1, x: 2}}]",
 			"properties.x: is there twice"},
+		{"sinks: [{name: a, kind: kafka, topic: '{pot}', properties: "
+		 "{bootstrap.servers: b}}]",
+			"sinks[0].topic: "},
+		{"sinks: [{name: a, kind: kafka, properties: {bootstrap.servers: b, "
+		 "enable.idempotence: 'false'}}]",
+			"properties.enable.idempotence: is set by millraced"},
+		{"sinks: [{name: a, kind: kafka, properties: {bootstrap.servers: b, "
+		 "sasl.password: x}}]",
+			"properties.sasl.password: is a secret"},
+		{"sinks: [{name: a, kind: files, path: /a, file: 'x'}]", "sinks[0].file: "},
+		{"sinks: [{name: a, kind: files, path: /a}, {name: b, kind: files, path: /a}]",
+			"sinks[1].path: '/a' is also sinks[0]"},
 		{"api: {listen: '[::]:1', key: /k, tokens: /t}", "api.certificate: is missing"},
 		{"api: {listen: '[::]:1', certificate: /k, key: /t}", "api.tokens: is missing"},
 	};
