@@ -314,12 +314,18 @@ static void settle(struct kafka_sink *k, const struct wal_cursor *cursor)
 int kafka_deliver_batches(struct kafka_sink *k, struct wal_batches *log,
 	const struct wal_batch *batch, struct wal_cursor *ret, uint64_t *events)
 {
-	bool doubt = k->config->transactions && (k->first || batch->number < k->doubt_until);
 	struct wal_batch wanted = *batch;
+	bool doubt;
 	int r = 0;
 
-	if (k->config->transactions && k->has_cursor && k->cursor.batch > batch->number)
-		return deliver_committed(k, log, batch, ret, events);
+	if (k->config->transactions && k->has_cursor && k->cursor.batch > batch->number) {
+		if (k->cursor.batch - batch->number <= most_at_all(k))
+			return deliver_committed(k, log, batch, ret, events);
+		// An operator has put the sink back: what is still in Kafka stays.
+		k->back_until = k->cursor.batch;
+	}
+	doubt = k->config->transactions &&
+		(k->first || batch->number < k->doubt_until || batch->number < k->back_until);
 	if (doubt)
 		r = mend_unheard(k, log, &wanted);
 	if (r < 0)

@@ -125,6 +125,7 @@ struct kafka_sink {
 	struct wal_cursor cursor;
 	bool first;           // nothing was delivered since the sink was opened
 	uint64_t doubt_until; // batches below it are read back before they are sent
+	uint64_t back_until;  // the same, when an operator has put the sink back
 	unsigned failures;    // in a row
 	bool resend;          // without the events refused; no other side has to be waited for
 	unsigned most;        // batches in one transaction now

@@ -134,6 +134,26 @@ static void an_older_selfs_messages_are_kept(void **state)
 	story_check_once(s, 600);
 }
 
+static void a_sink_that_is_put_back_sends_what_is_gone(void **state)
+{
+	struct story *s = *state;
+
+	s->made.config.transaction_batches = 2;
+	begin(s, 7);
+	mock.lost_from = 310;
+	mock.lost_to = 315;
+	story_deliver_all(s);
+	mock.lost_to = 0;
+	mock.commits = 0;
+	s->cursor = (struct wal_cursor){.log_id = made_log.log_id};
+	story_reopen(s);
+	story_deliver_all(s);
+	assert_int_equal(mock.commits, 4); // none of them larger than any other
+	assert_int_equal(mock.cursor.batch, 7);
+	assert_int_equal(s->made.counters[SINK_repaired], 5);
+	story_check_once(s, 700);
+}
+
 static void a_cursor_ahead_of_the_log_is_told(void **state)
 {
 	struct story *s = *state;
@@ -187,6 +207,7 @@ int main(void)
 		TEST(what_is_there_twice_is_counted),
 		TEST(an_older_selfs_torn_commit_is_mended),
 		TEST(an_older_selfs_messages_are_kept),
+		TEST(a_sink_that_is_put_back_sends_what_is_gone),
 		TEST(a_cursor_ahead_of_the_log_is_told),
 		TEST(a_cursor_of_somebody_else_is_told),
 		TEST(a_whole_batch_is_read_back_by_its_first_seq),
