@@ -14,6 +14,7 @@
 #include <string.h>
 
 #define QUERY_VALUE_MAX 256
+#define FORGET_MAX (1u << 20) // of a body that is read though nobody wants it
 
 static const char *query(const struct http_request *req, const char *key)
 {
@@ -253,6 +254,16 @@ static enum MHD_Result take_body(struct http_call *call, const char *data, size_
 	return MHD_YES;
 }
 
+// With an answer before its end a body need not be read, but the connection ends with that, and a
+// client that is still sending may see nothing else. So this is for those that are long only.
+static bool is_long(const struct http_call *call)
+{
+	const char *length = header(call, MHD_HTTP_HEADER_CONTENT_LENGTH);
+
+	return header(call, MHD_HTTP_HEADER_TRANSFER_ENCODING) != NULL ||
+	       (length != NULL && strtoull(length, NULL, 10) > FORGET_MAX);
+}
+
 static enum MHD_Result begin(struct http_door *door, struct MHD_Connection *connection,
 	const char *path, const char *method, const char *version, void **state)
 {
@@ -265,10 +276,7 @@ static enum MHD_Result begin(struct http_door *door, struct MHD_Connection *conn
 	call->connection = connection;
 	call->old_version = strcmp(version, MHD_HTTP_VERSION_1_1) != 0;
 	judge(call, path, method);
-	// With an answer now the body need not be read, but the connection ends with it.
-	if (call->refused != 0 && strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
-		return answer(call);
-	return MHD_YES;
+	return call->refused != 0 && is_long(call) ? answer(call) : MHD_YES;
 }
 
 // libmicrohttpd calls this once when the headers are read, then for each piece of a body, then for
