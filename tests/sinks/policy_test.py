@@ -59,6 +59,12 @@ def nothing_is_acknowledged_while_kafka_is_away(r, cluster):
     wait_until(quiet, "no more events were acknowledged", 30)
     wait_until(lambda: int(sinks.lag(receiver)) > 500, "events were durable and not acknowledged", 30)
     expect_equal(sender.count(), told[-1], "acknowledged while Kafka is away")
+    # What the log has now is on this disk, which is not what is asked for.
+    receiver.kill()
+    receiver.start()
+    wait_until(lambda: receiver.drops().get("rel_unconfirmed", 0) > 5,
+               "the sender asked what is acknowledged", 60)
+    expect_equal(sender.count(), told[-1], "acknowledged by a restart while Kafka is away")
     broker.resume()
     sender.wait_more(500)
     sender.stop()
