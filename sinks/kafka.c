@@ -48,7 +48,7 @@ static int kafka_open(void **ret, struct sink_target *target)
 	k->target = target;
 	k->config = target->config;
 	k->first = true;
-	k->doubt_until = UINT64_MAX;
+	k->doubt_until = k->own_from = UINT64_MAX;
 	k->most = k->config->transaction_batches > 0 ? k->config->transaction_batches : 1;
 	pthread_mutex_init(&k->talk.lock, NULL);
 	name_self(k);

@@ -291,9 +291,12 @@ static int send_doubtful(
 		return r;
 	// An older self can't have sent what was sealed after it.
 	if (opened)
-		k->doubt_until = all ? 0 : until;
-	if (!all && last_part(k)->found > 0 && k->doubt_until < last_part(k)->batch.number + 2)
+		k->doubt_until = k->own_from = all ? last_part(k)->batch.number + 1 : until;
+	if (!all && last_part(k)->found > 0 && k->doubt_until < last_part(k)->batch.number + 2) {
 		k->doubt_until = last_part(k)->batch.number + 2;
+		if (k->own_from < k->doubt_until)
+			k->own_from = k->doubt_until;
+	}
 	return 0;
 }
 

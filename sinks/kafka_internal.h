@@ -125,6 +125,7 @@ struct kafka_sink {
 	struct wal_cursor cursor;
 	bool first;           // nothing was delivered since the sink was opened
 	uint64_t doubt_until; // batches below it are read back before they are sent
+	uint64_t own_from;    // batches from here on no older self can have sent
 	uint64_t back_until;  // the same, when an operator has put the sink back
 	unsigned failures;    // in a row
 	bool resend;          // without the events refused; no other side has to be waited for
@@ -236,6 +237,8 @@ int kafka_quarantine(struct kafka_sink *k, const struct kafka_part *part, const 
 	const void *value, size_t len, const char *topic);
 
 // kafka_read_back.c
+
+extern int64_t kafka_window; // offsets that are read first; for tests to make small
 
 // Looks for the messages of the transaction's batches in their topics; fills seen, found, doubled.
 // *ret_cut: the topics no longer reach back to these batches, so that what is missing may have been

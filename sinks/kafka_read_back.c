@@ -8,6 +8,7 @@
 // waits for that one to end.
 
 #include "common/clock.h"
+#include "common/logmsg.h"
 #include "sinks/kafka_internal.h"
 
 #include <errno.h>
@@ -17,15 +18,28 @@
 
 #define PAUSE_NS 100000000u
 #define POLL_MS 200
+#define WIDER 8                        // each window than the one before
 #define LEAST_PATIENCE_NS 30000000000u // without a message or an end that moves
+
+// Of a partition. Where this process alone can have sent the batches, after all that it sent before
+// them, it is read from its end backwards, window by window, until one of those before is found:
+// for a sink that lags, much may have been written since its batches' time.
+struct span {
+	int64_t floor; // nothing of the batches' time is before it; -1: nor behind it
+	int64_t end;   // behind the last offset that counts; -1: read up to there
+	bool older;    // a batch before those wanted was seen
+};
+
+int64_t kafka_window = 65536; // offsets
 
 struct reading {
 	struct kafka_sink *k;
 	rd_kafka_topic_partition_list_t *places; // offset: where to begin
-	int64_t *ends;                           // of each; behind the last offset that counts
+	struct span *spans;                      // of each
 	int left;                                // not read to their ends
 	int64_t since_ms;
 	uint64_t deadline;
+	uint64_t messages;
 	bool cut;
 };
 
@@ -126,12 +140,12 @@ static int find_end(struct reading *r, int i)
 		if (result < 0)
 			return result;
 	}
-	r->ends[i] = high;
+	r->spans[i] = (struct span){.floor = place->offset, .end = high};
 	if (place->offset < 0 || place->offset >= high)
-		r->ends[i] = -1; // nothing of that time or later
+		r->spans[i] = (struct span){.floor = -1, .end = -1};
 	else if (place->offset <= low && low > 0)
 		r->cut = true;
-	r->left += r->ends[i] >= 0;
+	r->left += r->spans[i].end >= 0;
 	return 0;
 }
 
@@ -139,8 +153,8 @@ static int find_ends(struct reading *r)
 {
 	int result = 0;
 
-	r->ends = calloc((size_t)r->places->cnt + 1, sizeof(*r->ends));
-	if (r->ends == NULL)
+	r->spans = calloc((size_t)r->places->cnt + 1, sizeof(*r->spans));
+	if (r->spans == NULL)
 		return -ENOMEM;
 	for (int i = 0; i < r->places->cnt && result == 0; i++)
 		result = find_end(r, i);
@@ -188,8 +202,9 @@ static void mark(struct kafka_part *part, uint64_t bit)
 	*byte |= mask;
 }
 
-static void take(struct kafka_sink *k, const rd_kafka_message_t *message)
+static void take(struct reading *r, struct span *span, const rd_kafka_message_t *message)
 {
+	struct kafka_sink *k = r->k;
 	bool arrow = k->config->format == SINK_FORMAT_ARROW;
 	rd_kafka_headers_t *headers;
 	uint64_t batch, seq;
@@ -199,6 +214,7 @@ static void take(struct kafka_sink *k, const rd_kafka_message_t *message)
 		!header_number(headers, "batch", &batch) ||
 		!header_number(headers, arrow ? "first_seq" : "seq", &seq))
 		return;
+	span->older |= batch < k->parts[0].batch.number;
 	for (unsigned i = 0; i < k->part_count; i++) {
 		struct kafka_part *part = &k->parts[i];
 
@@ -208,40 +224,44 @@ static void take(struct kafka_sink *k, const rd_kafka_message_t *message)
 	}
 }
 
-static int place_of(const struct reading *r, const rd_kafka_message_t *message)
+// NULL: none that is still to be read.
+static struct span *span_of(const struct reading *r, const rd_kafka_message_t *message)
 {
 	const char *topic = rd_kafka_topic_name(message->rkt);
 
 	for (int i = 0; i < r->places->cnt; i++)
 		if (r->places->elems[i].partition == message->partition &&
 			strcmp(r->places->elems[i].topic, topic) == 0)
-			return i;
-	return -1;
+			return r->spans[i].end >= 0 ? &r->spans[i] : NULL;
+	return NULL;
 }
 
-// The next offset of a place is known to be 'next'.
-static void reached(struct reading *r, int place, int64_t next)
+// Every message before 'next' was seen.
+static void reached(struct reading *r, struct span *span, int64_t next)
 {
-	if (place < 0 || r->ends[place] < 0 || next < r->ends[place])
+	progress(r);
+	if (next < span->end)
 		return;
-	r->ends[place] = -1;
+	span->end = -1;
 	r->left--;
 }
 
 static int take_event(struct reading *r, const rd_kafka_message_t *message)
 {
-	if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		take(r->k, message);
-		reached(r, place_of(r, message), message->offset + 1);
-		progress(r);
+	bool is_message = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
+	struct span *span;
+
+	if (!is_message && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
+		return patient(r, "a message", message->err) ? 0 : -EAGAIN;
+	span = span_of(r, message);
+	if (span == NULL)
 		return 0;
+	if (is_message && message->offset < span->end) {
+		r->messages++;
+		take(r, span, message);
 	}
-	if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-		reached(r, place_of(r, message), message->offset);
-		progress(r);
-		return 0;
-	}
-	return patient(r, "a message", message->err) ? 0 : -EAGAIN;
+	reached(r, span, message->offset + is_message);
+	return 0;
 }
 
 static int read_all(struct reading *r)
@@ -251,7 +271,7 @@ static int read_all(struct reading *r)
 	int result = 0;
 
 	for (int i = 0; i < r->places->cnt; i++)
-		if (r->ends[i] >= 0)
+		if (r->spans[i].end >= 0)
 			rd_kafka_topic_partition_list_add(
 				wanted, r->places->elems[i].topic, r->places->elems[i].partition)
 				->offset = r->places->elems[i].offset;
@@ -272,6 +292,42 @@ static int read_all(struct reading *r)
 			result = -ECANCELED;
 	}
 	rd_kafka_assign(r->k->reader, NULL);
+	return result;
+}
+
+// Whether no older self can have sent these batches, and no operator has put the sink back.
+static bool is_own(const struct kafka_sink *k)
+{
+	return k->parts[0].batch.number >= k->own_from && k->parts[0].batch.number >= k->back_until;
+}
+
+// The next window of each partition: in front of the one before, unless that told enough.
+static void next_windows(struct reading *r, int64_t width)
+{
+	for (int i = 0; i < r->places->cnt; i++) {
+		rd_kafka_topic_partition_t *place = &r->places->elems[i];
+		struct span *span = &r->spans[i];
+
+		if (span->floor < 0 || span->older || place->offset <= span->floor)
+			continue;
+		span->end = place->offset;
+		place->offset = span->end - span->floor > width ? span->end - width : span->floor;
+		r->left++;
+	}
+}
+
+static int read_windows(struct reading *r)
+{
+	int64_t width = is_own(r->k) ? kafka_window : INT64_MAX;
+	int result = 0;
+
+	r->left = 0;
+	for (int i = 0; i < r->places->cnt; i++)
+		r->places->elems[i].offset = r->spans[i].end;
+	for (next_windows(r, width); r->left > 0 && result == 0; next_windows(r, width)) {
+		result = read_all(r);
+		width *= width < INT64_MAX / WIDER ? WIDER : 1;
+	}
 	return result;
 }
 
@@ -297,9 +353,25 @@ static int prepare(struct reading *r)
 	return 0;
 }
 
+// It is rare, and it holds the sink up: so what took how long is told.
+static void tell(const struct reading *r, uint64_t begun_at)
+{
+	const struct kafka_sink *k = r->k;
+	uint64_t found = 0;
+
+	for (unsigned i = 0; i < k->part_count; i++)
+		found += k->parts[i].found;
+	log_info("sink %s of partition %u: batches %" PRIu64 " to %" PRIu64 " read back: %" PRIu64
+		 " messages were there; %" PRIu64 " messages of %d partitions read, %" PRIu64 " ms",
+		k->config->name, k->target->partition, k->parts[0].batch.number,
+		k->parts[k->part_count - 1].batch.number, found, r->messages, r->places->cnt,
+		(clock_monotonic_ns() - begun_at) / 1000000u);
+}
+
 int kafka_read_back(struct kafka_sink *k, bool *ret_cut)
 {
 	struct reading r = {.k = k, .places = rd_kafka_topic_partition_list_new(4)};
+	uint64_t begun_at = clock_monotonic_ns();
 	int result;
 
 	progress(&r);
@@ -314,11 +386,13 @@ int kafka_read_back(struct kafka_sink *k, bool *ret_cut)
 	if (result == 0)
 		result = find_ends(&r);
 	if (result == 0 && r.left > 0)
-		result = read_all(&r);
+		result = read_windows(&r);
 #endif
 	kafka_count(k, KAFKA_read_backs);
+	if (result == 0)
+		tell(&r, begun_at);
 	rd_kafka_topic_partition_list_destroy(r.places);
-	free(r.ends);
+	free(r.spans);
 	*ret_cut = r.cut;
 	return result;
 }

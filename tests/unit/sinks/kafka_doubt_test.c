@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Transactions that end unknown, torn or lost: what is read back decides.
 
+#include "sinks/kafka_internal.h"
 #include "tests/unit/sinks/sink_story.h"
 
 #include <inttypes.h>
@@ -76,6 +77,26 @@ static void what_can_be_seen_of_no_commit_is_kept(void **state)
 	assert_int_equal(mock.cursor.batch, 2);
 	assert_int_equal(s->made.counters[SINK_repaired], 50);
 	story_check_once(s, 200);
+}
+
+static void reading_goes_back_as_far_as_it_must(void **state)
+{
+	struct story *s = *state;
+
+	kafka_window = 30;
+	begin(s, 4);
+	mock.fate = FATE_COMMITTED_UNHEARD;
+	mock.lost_from = 120;
+	mock.lost_to = 350;
+	mock.twice = 105;
+	assert_int_equal(story_deliver(s), -EAGAIN);
+	mock.fate = FATE_PLAIN;
+	mock.lost_to = 0;
+	mock.twice = UINT64_MAX;
+	assert_int_equal(story_deliver(s), 0);
+	kafka_window = 65536;
+	assert_int_equal(s->made.counters[SINK_repaired], 230);
+	assert_int_equal(s->made.counters[SINK_doubled], 1);
 }
 
 static void what_is_there_twice_is_counted(void **state)
@@ -204,6 +225,7 @@ int main(void)
 		TEST(a_commit_that_was_not_heard_of_is_not_repeated),
 		TEST(what_a_commit_lost_is_sent_again),
 		TEST(what_can_be_seen_of_no_commit_is_kept),
+		TEST(reading_goes_back_as_far_as_it_must),
 		TEST(what_is_there_twice_is_counted),
 		TEST(an_older_selfs_torn_commit_is_mended),
 		TEST(an_older_selfs_messages_are_kept),
