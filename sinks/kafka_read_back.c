@@ -30,7 +30,7 @@ struct span {
 	bool older;    // a batch before those wanted was seen
 };
 
-int64_t kafka_window = 65536; // offsets
+int64_t kafka_window = 16384; // offsets
 
 struct reading {
 	struct kafka_sink *k;

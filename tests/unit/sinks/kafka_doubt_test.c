@@ -94,7 +94,7 @@ static void reading_goes_back_as_far_as_it_must(void **state)
 	mock.lost_to = 0;
 	mock.twice = UINT64_MAX;
 	assert_int_equal(story_deliver(s), 0);
-	kafka_window = 65536;
+	kafka_window = 16384;
 	assert_int_equal(s->made.counters[SINK_repaired], 230);
 	assert_int_equal(s->made.counters[SINK_doubled], 1);
 }
