@@ -11,6 +11,7 @@ import campaign
 import checker
 import sinks
 from disk import FlakyDisk
+from rig import expect
 
 FAULTS = {"receiver_killed": 6, "broker_paused": 3, "socket_cut": 2}
 CUTS = 4
@@ -26,22 +27,22 @@ def power_cuts_take_nothing_that_was_acknowledged(r, cluster):
     disk.plug()
     disk.control("slow-flush 20")  # ms: what is acknowledged too early is far from the disk
     receiver.start()
-    senders = [sinks.Told(r, net, f"cut-{n}") for n in range(3)]
     for number in range(CUTS):
+        senders = [sinks.Told(r, net, f"cut-{number}-{n}") for n in range(3)]
         for sender in senders:
             sender.wait_more(300)
         disk.control(f"cut {SEED + number}")
         receiver.kill()
+        for sender in senders:
+            sender.kill()
+            sent.add_told(sender.account())
         disk.unplug()
         disk.plug()
         disk.control(f"slow-flush {dice.choice((1, 5, 20))}")
         receiver.start()
-    for sender in senders:
-        sender.wait_more(300)
-        sender.stop()
-        sent.add_told(sender.account())
     sinks.wait_delivered(receiver)
     receiver.stop()
+    expect(sent.certain() > 900 * CUTS, f"only {sent.certain()} events were acknowledged")
     sinks.expect_all(sent, checker.read_kafka(cluster, "cut-"))
 
 
