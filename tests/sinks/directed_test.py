@@ -5,7 +5,7 @@
 """What the mutants in tests/mutants are tried with: the campaign's short form, kills of the receiver and
 transactions that come to no end; and power cuts, for a kill leaves what the kernel has."""
 
-import random
+import contextlib
 
 import campaign
 import checker
@@ -18,28 +18,33 @@ CUTS = 4
 SEED = campaign.take_seed()
 
 
-def power_cuts_take_nothing_that_was_acknowledged(r, cluster):
-    """Under the sink, too: it gets nothing that the log could lose."""
+def cuts_and_kills_lose_nothing_and_double_nothing(r, cluster):
+    """With a slow disk: much is written and not acknowledged, and comes again."""
     print(f"seed {SEED}", flush=True)
-    dice, sent = random.Random(SEED), checker.Sent()
-    disk, net = FlakyDisk(r), sinks.net_with(r, cluster)
+    sent, disk, net = checker.Sent(), FlakyDisk(r), sinks.net_with(r, cluster)
     receiver = sinks.receiver_of(r, net, [sinks.kafka_sink(cluster, "cut")], data=disk.dir / "data")
     disk.plug()
-    disk.control("slow-flush 20")  # ms: what is acknowledged too early is far from the disk
+    disk.control("slow-flush 20")  # ms
     receiver.start()
     for number in range(CUTS):
         senders = [sinks.Told(r, net, f"cut-{number}-{n}") for n in range(3)]
         for sender in senders:
             sender.wait_more(300)
-        disk.control(f"cut {SEED + number}")
-        receiver.kill()
+        if number % 2:
+            receiver.kill()
+        else:
+            disk.control(f"cut {SEED + number}")
+            receiver.kill()
+            disk.unplug()
+            disk.plug()
+            disk.control("slow-flush 20")
+        receiver.start()
         for sender in senders:
+            # One that was told too much waits for ever: the checker is to say what is wrong.
+            with contextlib.suppress(AssertionError):
+                sender.wait_more(100, 10)
             sender.kill()
             sent.add_told(sender.account())
-        disk.unplug()
-        disk.plug()
-        disk.control(f"slow-flush {dice.choice((1, 5, 20))}")
-        receiver.start()
     sinks.wait_delivered(receiver)
     receiver.stop()
     expect(sent.certain() > 900 * CUTS, f"only {sent.certain()} events were acknowledged")
@@ -50,4 +55,4 @@ def what_protects_exactly_once_is_needed(r, cluster):
     campaign.run(r, cluster, SEED, 200_000, FAULTS, 60)
 
 
-sinks.run(power_cuts_take_nothing_that_was_acknowledged, what_protects_exactly_once_is_needed)
+sinks.run(cuts_and_kills_lose_nothing_and_double_nothing, what_protects_exactly_once_is_needed)
