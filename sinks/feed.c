@@ -292,7 +292,13 @@ static int load_cursor(struct feed *feed)
 {
 	int err = wal_cursor_load(feed->target.dir, feed->target.config->name, &feed->cursor);
 
+	// A log that is killed while it is empty begins anew, with another log_id.
+	if (err == 0 && feed->cursor.batch == 0 &&
+		!wal_id_equal(&feed->cursor.log_id, &feed->log.log_id))
+		err = -ENOENT;
 	feed->has_cursor = err == 0;
+	if (err == -ENOENT)
+		feed->cursor = (struct wal_cursor){0};
 	if (err != 0 && err != -ENOENT)
 		log_err("sink %s: %s/cursor.%s.json is damaged or can't be read (%s); mend: "
 			"'millrace sinks reset' says where to go on",

@@ -87,7 +87,7 @@ static void assert_goes_on(struct logbuilder *lb, const struct wal_cursor *ours,
 static void it_goes_on_where_the_other_side_is(void **state)
 {
 	struct logbuilder *lb = *state;
-	struct wal_cursor two, three;
+	struct wal_cursor two, three, begin;
 
 	make_log(lb);
 	open_log(lb, 0);
@@ -95,32 +95,36 @@ static void it_goes_on_where_the_other_side_is(void **state)
 	three = behind(2);
 	stop();
 	assert_goes_on(lb, NULL, NULL, 0);
+	begin = (struct wal_cursor){.log_id = two.log_id};
+	assert_goes_on(lb, &begin, NULL, 0);
+	begin.log_id.bytes[0] ^= 1; // of an empty log, which another start replaced
+	assert_goes_on(lb, &begin, NULL, 0);
 	assert_goes_on(lb, NULL, &two, 2);
 	assert_goes_on(lb, &two, &two, 2);
 	assert_goes_on(lb, &two, &three, 3); // killed between its commit and the file
 }
 
-static void a_reset_wins_until_it_is_carried_out(void **state)
+static void check_reset(struct logbuilder *lb, unsigned to)
 {
-	struct logbuilder *lb = *state;
-	struct wal_cursor two, five;
+	struct wal_cursor place = {0}, five;
 	char name[CONFIG_NAME_MAX + 8];
 
-	make_log(lb);
 	open_log(lb, 0);
-	two = behind(1);
+	if (to > 0)
+		place = behind(to - 1);
 	five = behind(4);
+	place.log_id = five.log_id;
 	stop();
 	snprintf(name, sizeof(name), SINK_RESET_NAME, "out");
-	assert_int_equal(wal_cursor_save(lb->dir, name, &two), 0);
+	assert_int_equal(wal_cursor_save(lb->dir, name, &place), 0);
 	script.deliver_fails = 1 << 20;
 	script.recall = 1;
 	script.remote = five;
-	assert_int_equal(wal_cursor_save(lb->dir, "out", &two), 0);
+	assert_int_equal(wal_cursor_save(lb->dir, "out", &place), 0);
 	for (unsigned i = 0; i < 2; i++) { // two starts in which nothing can be delivered
 		open_log(lb, 0);
 		start(lb, SINK_KAFKA);
-		assert_int_equal(wait_for(SINK_RETRYING, 2).cursor.batch, 2);
+		assert_int_equal(wait_for(SINK_RETRYING, to).cursor.batch, to);
 		stop();
 	}
 	script.deliver_fails = 0;
@@ -129,14 +133,26 @@ static void a_reset_wins_until_it_is_carried_out(void **state)
 	start(lb, SINK_KAFKA);
 	wait_for(SINK_DELIVERING, BATCHES);
 	stop();
-	assert_seen(2, BATCHES - 2);
+	assert_seen(to, BATCHES - to);
 	// From now on as ever.
 	open_log(lb, 0);
 	start(lb, SINK_KAFKA);
 	wait_for(SINK_DELIVERING, BATCHES);
 	stop();
-	assert_seen(2, BATCHES - 2);
-	assert_int_equal(wal_cursor_load(lb->dir, name, &two), -ENOENT);
+	assert_seen(to, BATCHES - to);
+	assert_int_equal(wal_cursor_load(lb->dir, name, &place), -ENOENT);
+}
+
+static void a_reset_wins_until_it_is_carried_out(void **state)
+{
+	make_log(*state);
+	check_reset(*state, 2);
+}
+
+static void a_reset_to_the_begin_is_one(void **state)
+{
+	make_log(*state);
+	check_reset(*state, 0);
 }
 
 static void a_damaged_cursor_refuses_the_start(void **state)
@@ -193,6 +209,7 @@ int main(void)
 			what_does_not_fit_together_stops_it, setup, lb_teardown),
 		cmocka_unit_test_setup_teardown(
 			it_goes_on_where_the_other_side_is, setup, lb_teardown),
+		cmocka_unit_test_setup_teardown(a_reset_to_the_begin_is_one, setup, lb_teardown),
 		cmocka_unit_test_setup_teardown(
 			a_reset_wins_until_it_is_carried_out, setup, lb_teardown),
 		cmocka_unit_test_setup_teardown(
