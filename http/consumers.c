@@ -236,7 +236,7 @@ static int make(struct pull_log *log, const char *name, const struct consumer_wi
 	int r;
 
 	if (consumer == NULL)
-		return -ENOSPC;
+		return -EMFILE;
 	*consumer = (struct consumer){.used = true};
 	record = &consumer->record;
 	memcpy(record->name, name, strlen(name) + 1);

@@ -264,7 +264,7 @@ static bool usable(struct pull_log *log, struct http_reply *reply)
 
 static void failed(const struct pull_log *log, int err, struct http_reply *reply)
 {
-	if (err == -ENOSPC)
+	if (err == -EMFILE)
 		http_reply_error(reply, 409,
 			"partition %u has %u consumers, as many as api.consumers allows: DELETE "
 			"one",

@@ -150,7 +150,7 @@ struct consumer_wish {
 	bool has_ttl, has_max_bytes, from_next;
 	uint64_t ttl_ns, max_bytes;
 };
-// -ENOSPC: there are as many as there may be.
+// -EMFILE: there are as many as there may be.
 int consumer_take(struct pull_log *log, const char *name, const struct consumer_wish *wish,
 	struct consumer **ret);
 int consumer_commit(
