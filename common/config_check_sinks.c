@@ -4,7 +4,9 @@
 #include "common/config_check.h"
 #include "common/sink_files.h"
 #include "common/sink_kafka.h"
+#include "common/units.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 static const struct config_property *property(const struct config_sink *sink, const char *name)
@@ -13,6 +15,32 @@ static const struct config_property *property(const struct config_sink *sink, co
 		if (strcmp(sink->properties[i].name, name) == 0)
 			return &sink->properties[i];
 	return NULL;
+}
+
+#define KAFKA_MESSAGE_BYTES 1000000u // librdkafka's default of message.max.bytes
+
+// A batch is one message, and one that is too large would be set aside. It is sealed when it has
+// seal_size, so it may have a block more.
+static void check_arrow(const struct checking *c, unsigned i, unsigned line)
+{
+	const struct config_sink *sink = &c->config->sinks[i];
+	const struct config_log *log = &c->config->log;
+	const struct config_property *p = property(sink, "message.max.bytes");
+	uint64_t most = KAFKA_MESSAGE_BYTES;
+
+	if (strstr(sink->topic, "{port}") != NULL || strstr(sink->topic, "{listener}") != NULL)
+		ERROR(c, line,
+			"sinks[%u].topic: with 'format: arrow' a batch has events of every "
+			"listener: neither {port} nor {listener} can be in it",
+			i);
+	if (p != NULL && !units_parse_uint(p->value, &most))
+		return; // librdkafka says so
+	if (log->seal_bytes + log->block_bytes > most)
+		ERROR(c, line,
+			"sinks[%u].properties.message.max.bytes: %" PRIu64 " is less than a batch "
+			"may have, log.seal_size and a block: %" PRIu64 "; the broker must take "
+			"that, too",
+			i, most, log->seal_bytes + log->block_bytes);
 }
 
 static void check_kafka(const struct checking *c, unsigned i, unsigned line)
@@ -24,6 +52,8 @@ static void check_kafka(const struct checking *c, unsigned i, unsigned line)
 			"sinks[%u].properties: there is no bootstrap.servers: a list HOST:PORT,… "
 			"of Kafka brokers",
 			i);
+	if (sink->format == SINK_FORMAT_ARROW)
+		check_arrow(c, i, line);
 	if (sink_topic_check(sink->topic) != NULL)
 		ERROR(c, line, "sinks[%u].topic: %s", i, sink_topic_check(sink->topic));
 	for (unsigned j = 0; j < sink->property_count; j++) {

@@ -278,6 +278,15 @@ def read_kafka(cluster, prefix, name="kafka", seconds=60, taken=take_message):
     return found
 
 
+def take_batch(found, message, place):
+    """A message that is a batch: an Arrow IPC stream."""
+    import pyarrow.ipc
+    with pyarrow.ipc.open_stream(message.value()) as reader:
+        for batch in reader:
+            batch.validate(full=True)
+            found.add_record_batch(batch, place, message.offset())
+
+
 # The comparison.
 
 class Verdict:

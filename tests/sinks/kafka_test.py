@@ -80,6 +80,22 @@ def check_cursors(cluster, names):
         expect(re.fullmatch("[0-9a-f]{8}", cursor["crc"]), f"the cursor {cursor} names no CRC")
 
 
+def a_batch_may_be_one_message(r, cluster):
+    """format: arrow, through kills."""
+    net, sent = sinks.net_with(r, cluster), checker.Sent()
+    receiver = receiver_of(r, net, [kafka_sink(cluster, "arrow", topic="arrow-{partition}",
+                                               format="arrow")],
+                           log={**sinks.LOG, "block_size": "128KiB", "seal_size": "512KiB"})
+    receiver.start()
+    for _ in range(3):
+        send(r, net, sent, 5000)
+        receiver.kill()
+        receiver.start()
+    wait_delivered(receiver)
+    receiver.stop()
+    sinks.expect_all(sent, checker.read_kafka(cluster, "arrow-", taken=checker.take_batch))
+
+
 def an_emptied_group_stops_the_sink(r, cluster):
     net, sent = sinks.net_with(r, cluster), checker.Sent()
     receiver = receiver_of(r, net, [kafka_sink(cluster, "emptied")]).start()
@@ -202,6 +218,6 @@ def a_dead_broker_delays_only_itself(r, cluster):
     sinks.expect_all(sent, checker.read_kafka(cluster, "away-"), checker.read_files(archive))
 
 
-sinks.run(events_are_there_once_with_their_names, an_emptied_group_stops_the_sink,
+sinks.run(events_are_there_once_with_their_names, a_batch_may_be_one_message, an_emptied_group_stops_the_sink,
           a_log_wiped_under_load_is_noticed, a_log_killed_while_empty_goes_on,
           a_dead_broker_delays_only_itself)

@@ -11,10 +11,10 @@ static void sinks_and_the_api_are_read(void **state)
 	assert_valid("ports: [{device: eth1}]\n"
 		     "listeners: [{port: 1, kind: reliable, ack: sink}]\n"
 		     "sinks:\n- {name: out, kind: kafka, required: false, hold_size: 1GiB, topic: "
-		     "'e-{listener}', format: arrow, transactions: false, cursor_topic: c, "
+		     "'e-{partition}', format: arrow, transactions: false, cursor_topic: c, "
 		     "transaction_batches: 3, transaction_timeout: 5s, properties: "
 		     "{bootstrap.servers: 'a:1,b:2', sasl.password: 'file:/p', "
-		     "ssl.key.password: 'env:P', linger.ms: 5}}\n"
+		     "ssl.key.password: 'env:P', message.max.bytes: 70000000}}\n"
 		     "- {name: archive, kind: files, path: /srv, file: "
 		     "'{log_id}-{partition}-{first}', roll_size: 2MiB, "
 		     "roll_interval: 0}\n"
@@ -27,7 +27,7 @@ static void sinks_and_the_api_are_read(void **state)
 	assert_int_equal(out->kind, SINK_KAFKA);
 	assert_false(out->required);
 	assert_int_equal(out->hold_bytes, 1 << 30);
-	assert_string_equal(out->topic, "e-{listener}");
+	assert_string_equal(out->topic, "e-{partition}");
 	assert_int_equal(out->format, SINK_FORMAT_ARROW);
 	assert_false(out->transactions);
 	assert_string_equal(out->cursor_topic, "c");
@@ -39,7 +39,7 @@ static void sinks_and_the_api_are_read(void **state)
 	assert_string_equal(out->properties[1].value, "/p");
 	assert_int_equal(out->properties[2].source, PROPERTY_ENVIRONMENT);
 	assert_string_equal(out->properties[2].value, "P");
-	assert_string_equal(out->properties[3].name, "linger.ms");
+	assert_string_equal(out->properties[3].name, "message.max.bytes");
 	assert_int_equal(archive->kind, SINK_FILES);
 	assert_true(archive->required);
 	assert_string_equal(archive->path, "/srv");
@@ -74,6 +74,12 @@ static void sinks_and_the_api_are_checked(void **state)
 			"properties.x: must be env: and a variable's name"},
 		{"sinks: [{name: a, kind: files, path: /a, properties: {x: 1, x: 2}}]",
 			"properties.x: is there twice"},
+		{"sinks: [{name: a, kind: kafka, format: arrow, topic: t, properties: "
+		 "{bootstrap.servers: b}}]",
+			"properties.message.max.bytes: 1000000 is less than a batch may have"},
+		{"sinks: [{name: a, kind: kafka, format: arrow, properties: "
+		 "{bootstrap.servers: b, message.max.bytes: 70000000}}]",
+			"sinks[0].topic: with 'format: arrow' a batch has events of every"},
 		{"sinks: [{name: a, kind: kafka, topic: '{pot}', properties: "
 		 "{bootstrap.servers: b}}]",
 			"sinks[0].topic: "},
