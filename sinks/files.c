@@ -7,6 +7,7 @@
 #include "sinks/files_out.h"
 #include "sinks/files_plan.h"
 #include "sinks/files_roll.h"
+#include "sinks/files_verify.h"
 #include "wal/export.h"
 
 #include <errno.h>
@@ -355,4 +356,5 @@ const struct sink_driver sink_files = {
 	.open = files_open,
 	.deliver = files_deliver,
 	.close = files_close,
+	.verify = files_verify,
 };

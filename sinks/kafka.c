@@ -9,10 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void kafka_close(void *driver)
+void kafka_sink_free(struct kafka_sink *k)
 {
-	struct kafka_sink *k = driver;
-
 	if (k == NULL)
 		return;
 	kafka_reader_destroy(k);
@@ -38,7 +36,7 @@ static void name_self(struct kafka_sink *k)
 	snprintf(k->group, sizeof(k->group), "millrace-%s-%s", k->config->name, k->log_id);
 }
 
-static int kafka_open(void **ret, struct sink_target *target)
+int kafka_sink_new(struct kafka_sink **ret, struct sink_target *target)
 {
 	struct kafka_sink *k = calloc(1, sizeof(*k));
 	int r;
@@ -54,7 +52,25 @@ static int kafka_open(void **ret, struct sink_target *target)
 	name_self(k);
 	r = kafka_conf_values(k);
 	if (r == 0)
-		r = kafka_producer_make(k);
+		*ret = k;
+	else
+		kafka_sink_free(k);
+	return r;
+}
+
+static void kafka_close(void *driver)
+{
+	kafka_sink_free(driver);
+}
+
+static int kafka_open(void **ret, struct sink_target *target)
+{
+	struct kafka_sink *k;
+	int r = kafka_sink_new(&k, target);
+
+	if (r < 0)
+		return r;
+	r = kafka_producer_make(k);
 	if (r < 0) {
 		kafka_close(k);
 		return r;
@@ -134,4 +150,5 @@ const struct sink_driver sink_kafka = {
 	.deliver = kafka_deliver,
 	.idle = kafka_idle,
 	.close = kafka_close,
+	.verify = kafka_verify,
 };

@@ -65,6 +65,17 @@ static int compose(struct kafka_sink *k, struct wal_batches *log, struct kafka_p
 	return r;
 }
 
+int kafka_arrow_compose(struct kafka_sink *k, struct wal_batches *log, struct kafka_part *part)
+{
+	int r = compose(k, log, part);
+
+	if (r < 0) {
+		wal_export_free(k->export); // it is within a stream
+		k->export = NULL;
+	}
+	return r;
+}
+
 static void add_text(rd_kafka_headers_t *headers, const char *name, uint64_t value)
 {
 	char text[24];
@@ -88,12 +99,8 @@ int kafka_arrow_send(struct kafka_sink *k, struct wal_batches *log, struct kafka
 {
 	const struct wal_batch *batch = &part->batch;
 	char key[CONFIG_NAME_MAX + 16];
-	int r = compose(k, log, part), len;
+	int r = kafka_arrow_compose(k, log, part), len;
 
-	if (r < 0) {
-		wal_export_free(k->export); // it is within a stream
-		k->export = NULL;
-	}
 	if (r < 0 || part->events == 0 || kafka_part_seen(k, part, batch->first_seq))
 		return r;
 	part->payload_bytes = k->arrow_len;

@@ -161,16 +161,17 @@ rd_kafka_conf_t *kafka_conf_producer(struct kafka_sink *k)
 	return NULL;
 }
 
-rd_kafka_conf_t *kafka_conf_reader(struct kafka_sink *k)
+rd_kafka_conf_t *kafka_conf_reader(struct kafka_sink *k, const char *isolation)
 {
-	static const char *const pairs[][2] = {{"isolation.level", "read_committed"},
-		{"enable.auto.commit", "false"}, {"enable.partition.eof", "true"},
-		{"auto.offset.reset", "earliest"}, {"fetch.wait.max.ms", "100"}};
+	static const char *const pairs[][2] = {{"enable.auto.commit", "false"},
+		{"enable.partition.eof", "true"}, {"auto.offset.reset", "earliest"},
+		{"fetch.wait.max.ms", "100"}};
 	rd_kafka_conf_t *conf = begin(k);
 
 	if (conf == NULL)
 		return NULL;
-	if (SET_ALL(k, conf, pairs) && set(k, conf, "group.id", k->group))
+	if (SET_ALL(k, conf, pairs) && set(k, conf, "isolation.level", isolation) &&
+		set(k, conf, "group.id", k->group))
 		return conf;
 	rd_kafka_conf_destroy(conf);
 	return NULL;

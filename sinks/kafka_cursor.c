@@ -14,23 +14,25 @@
 #define PAUSE_NS 100000000u
 #define RF_OF_BROKER (-1) // what the broker has configured
 
-int kafka_reader_make(struct kafka_sink *k)
+int kafka_consumer_make(struct kafka_sink *k, const char *isolation, rd_kafka_t **ret)
 {
-	rd_kafka_conf_t *conf;
+	rd_kafka_conf_t *conf = kafka_conf_reader(k, isolation);
 	char text[SINK_WHY_BYTES / 2];
 
-	if (k->reader != NULL)
-		return 0;
-	conf = kafka_conf_reader(k);
 	if (conf == NULL)
 		return -EINVAL;
-	k->reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-	if (k->reader == NULL) {
+	*ret = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+	if (*ret == NULL) {
 		rd_kafka_conf_destroy(conf);
 		kafka_why(k, "librdkafka makes no consumer of these properties: %s", text);
 		return -EINVAL;
 	}
 	return 0;
+}
+
+int kafka_reader_make(struct kafka_sink *k)
+{
+	return k->reader == NULL ? kafka_consumer_make(k, "read_committed", &k->reader) : 0;
 }
 
 void kafka_reader_destroy(struct kafka_sink *k)

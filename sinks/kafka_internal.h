@@ -144,6 +144,12 @@ struct kafka_sink {
 	struct kafka_stats stats;
 };
 
+// kafka.c
+
+// Without a connection to anywhere. Negative errno with 'why'.
+int kafka_sink_new(struct kafka_sink **ret, struct sink_target *target);
+void kafka_sink_free(struct kafka_sink *k); // NULL is fine
+
 // kafka_conf.c
 
 // Reads the values of the properties. Negative errno with 'why'.
@@ -151,7 +157,7 @@ int kafka_conf_values(struct kafka_sink *k);
 void kafka_conf_forget(struct kafka_sink *k);
 // NULL with 'why' when librdkafka does not take a property.
 rd_kafka_conf_t *kafka_conf_producer(struct kafka_sink *k);
-rd_kafka_conf_t *kafka_conf_reader(struct kafka_sink *k);
+rd_kafka_conf_t *kafka_conf_reader(struct kafka_sink *k, const char *isolation);
 
 // kafka_talk.c
 
@@ -204,7 +210,9 @@ int kafka_cursor_topic(struct kafka_sink *k);
 int kafka_cursor_recall(struct kafka_sink *k);
 rd_kafka_topic_partition_list_t *kafka_cursor_offsets(
 	const struct kafka_sink *k, const struct wal_cursor *cursor);
-int kafka_reader_make(struct kafka_sink *k);
+// A consumer that is in no group's assignment; 'isolation' is its isolation.level.
+int kafka_consumer_make(struct kafka_sink *k, const char *isolation, rd_kafka_t **ret);
+int kafka_reader_make(struct kafka_sink *k); // read_committed
 void kafka_reader_destroy(struct kafka_sink *k);
 
 // kafka_deliver.c
@@ -227,6 +235,9 @@ int kafka_produce(struct kafka_sink *k, unsigned topic, const void *key, size_t 
 	rd_kafka_headers_t *headers);
 
 // kafka_arrow.c
+
+// The batch that the log is at, into 'arrow'; its events are counted in 'part'.
+int kafka_arrow_compose(struct kafka_sink *k, struct wal_batches *log, struct kafka_part *part);
 int kafka_arrow_send(struct kafka_sink *k, struct wal_batches *log, struct kafka_part *part);
 
 // kafka_quarantine.c
@@ -236,6 +247,41 @@ bool kafka_refused(const struct kafka_sink *k, uint64_t seq);
 int kafka_quarantine(struct kafka_sink *k, const struct kafka_part *part, const struct wal_row *row,
 	const void *value, size_t len, const char *topic);
 
+// kafka_set_aside.c: what lies in quarantine, when a sink is verified.
+
+struct kafka_set_aside {
+	char dir[CONFIG_PATH_MAX + CONFIG_NAME_MAX + 32];
+	struct kafka_aside {
+		uint64_t batch, seq;
+	} * list; // sorted
+	size_t count, room;
+};
+int kafka_set_aside_list(struct kafka_sink *k, struct kafka_set_aside *ret);
+// 0: it is not there; 1: it is, with these bytes; -EBADMSG: with others.
+int kafka_set_aside_judge(const struct kafka_set_aside *aside, uint64_t batch, uint64_t seq,
+	const void *value, size_t len);
+void kafka_set_aside_free(struct kafka_set_aside *aside);
+
+// kafka_read.c
+
+// A reading of all partitions of the topics met.
+struct kafka_read {
+	rd_kafka_t *looker; // looks for offsets; its isolation.level is read_uncommitted
+	int64_t since_ms;   // ms since 1970 UTC of the messages that are wanted
+	int64_t window;     // offsets that are read first, from each end; 0: all of that time
+	// Whether it is older than what is wanted: with a window nothing before it is read.
+	bool (*take)(void *arg, const rd_kafka_message_t *message);
+	void (*tell)(void *arg, uint64_t done, uint64_t all); // of messages, often; NULL is fine
+	void *arg;
+	bool cut; // ret: the topics no longer reach back to that time
+	uint64_t done;  // ret: messages taken
+	int partitions; // ret
+};
+int kafka_read(struct kafka_sink *k, struct kafka_read *what);
+bool kafka_header_is(const rd_kafka_headers_t *headers, const char *name, const char *text);
+// Its value is a number in decimal digits.
+bool kafka_header_number(const rd_kafka_headers_t *headers, const char *name, uint64_t *ret);
+
 // kafka_read_back.c
 
 extern int64_t kafka_window; // offsets that are read first; for tests to make small
@@ -244,3 +290,7 @@ extern int64_t kafka_window; // offsets that are read first; for tests to make s
 // *ret_cut: the topics no longer reach back to these batches, so that what is missing may have been
 // there.
 int kafka_read_back(struct kafka_sink *k, bool *ret_cut);
+
+// kafka_verify.c
+int kafka_verify(struct sink_target *target, struct wal_batches *log, const struct wal_cursor *upto,
+	struct sink_verify *ret);

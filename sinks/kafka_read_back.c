@@ -1,11 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// Which messages of some batches are in Kafka, by their names in the headers and not by what the
-// protocol of transactions says: it has lost writes and torn transactions.
-//
-// Read is read_committed, from the first offset at the batches' time to what was the end of each
-// partition when the reading began. That end is the high watermark. The end that a read_committed
-// consumer is told may lie before it, where somebody else's transaction is open: then the reading
-// waits for that one to end.
+// Which messages of some batches are in Kafka, by their names in the headers.
 
 #include "common/clock.h"
 #include "common/logmsg.h"
@@ -14,181 +8,8 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
-#include <string.h>
-
-#define PAUSE_NS 100000000u
-#define POLL_MS 200
-#define WIDER 8                        // each window than the one before
-#define LEAST_PATIENCE_NS 30000000000u // without a message or an end that moves
-
-// Of a partition. Where this process alone can have sent the batches, after all that it sent before
-// them, it is read from its end backwards, window by window, until one of those before is found:
-// for a sink that lags, much may have been written since its batches' time.
-struct span {
-	int64_t floor; // nothing of the batches' time is before it; -1: nor behind it
-	int64_t end;   // behind the last offset that counts; -1: read up to there
-	bool older;    // a batch before those wanted was seen
-};
 
 int64_t kafka_window = 16384; // offsets
-
-struct reading {
-	struct kafka_sink *k;
-	rd_kafka_topic_partition_list_t *places; // offset: where to begin
-	struct span *spans;                      // of each
-	int left;                                // not read to their ends
-	int64_t since_ms;
-	uint64_t deadline;
-	uint64_t messages;
-	bool cut;
-};
-
-static bool patient(struct reading *r, const char *doing, rd_kafka_resp_err_t err)
-{
-	kafka_why(r->k, "reading back: %s: %s", doing, rd_kafka_err2str(err));
-	return clock_monotonic_ns() < r->deadline;
-}
-
-static void progress(struct reading *r)
-{
-	uint64_t patience = 3 * kafka_timeout_ns(r->k);
-
-	if (patience < LEAST_PATIENCE_NS)
-		patience = LEAST_PATIENCE_NS;
-	r->deadline = clock_monotonic_ns() + patience;
-}
-
-// Adds the partitions of a topic. A topic that is not there has none.
-static rd_kafka_resp_err_t add_topic(struct reading *r, const char *name)
-{
-	rd_kafka_topic_t *topic = rd_kafka_topic_new(r->k->reader, name, NULL);
-	const struct rd_kafka_metadata *found;
-	rd_kafka_resp_err_t err = rd_kafka_metadata(r->k->reader, 0, topic, &found, KAFKA_SLICE_MS);
-
-	if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-		err = found->topic_cnt == 1 ? found->topics[0].err
-					    : RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC;
-		for (int i = 0;
-			err == RD_KAFKA_RESP_ERR_NO_ERROR && i < found->topics[0].partition_cnt;
-			i++)
-			rd_kafka_topic_partition_list_add(
-				r->places, name, found->topics[0].partitions[i].id);
-		rd_kafka_metadata_destroy(found);
-	}
-	rd_kafka_topic_destroy(topic);
-	if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
-		err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
-		err = RD_KAFKA_RESP_ERR_NO_ERROR;
-	return err;
-}
-
-// 0, or negative errno: whether to try again after 'err'.
-static int again(struct reading *r, const char *doing, rd_kafka_resp_err_t err)
-{
-	if (!patient(r, doing, err))
-		return -EAGAIN;
-	return sink_wait(r->k->target, PAUSE_NS) ? 0 : -ECANCELED;
-}
-
-static int add_topics(struct reading *r)
-{
-	const struct kafka_topics *t = &r->k->topics;
-	int result = 0;
-
-	for (unsigned i = 0; i < t->count && result == 0;) {
-		rd_kafka_resp_err_t err = add_topic(r, t->list[i].name);
-
-		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-			i++;
-		else
-			result = again(r, t->list[i].name, err);
-	}
-	return result;
-}
-
-// The producer asks: it is not read_committed, so that what open transactions wrote counts.
-static int find_begins(struct reading *r)
-{
-	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__FAIL;
-	int result = 0;
-
-	while (result == 0 && err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-		for (int i = 0; i < r->places->cnt; i++)
-			r->places->elems[i].offset = r->since_ms;
-		err = rd_kafka_offsets_for_times(r->k->producer, r->places, KAFKA_SLICE_MS);
-		for (int i = 0; err == RD_KAFKA_RESP_ERR_NO_ERROR && i < r->places->cnt; i++)
-			err = r->places->elems[i].err;
-		if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-			result = again(r, "offsets of a time", err);
-	}
-	return result;
-}
-
-static int find_end(struct reading *r, int i)
-{
-	rd_kafka_topic_partition_t *place = &r->places->elems[i];
-	int64_t low = 0, high = 0;
-	int result = 0;
-
-	for (;;) {
-		rd_kafka_resp_err_t err = rd_kafka_query_watermark_offsets(r->k->producer,
-			place->topic, place->partition, &low, &high, KAFKA_SLICE_MS);
-
-		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-			break;
-		result = again(r, "the end of a partition", err);
-		if (result < 0)
-			return result;
-	}
-	r->spans[i] = (struct span){.floor = place->offset, .end = high};
-	if (place->offset < 0 || place->offset >= high)
-		r->spans[i] = (struct span){.floor = -1, .end = -1};
-	else if (place->offset <= low && low > 0)
-		r->cut = true;
-	r->left += r->spans[i].end >= 0;
-	return 0;
-}
-
-static int find_ends(struct reading *r)
-{
-	int result = 0;
-
-	r->spans = calloc((size_t)r->places->cnt + 1, sizeof(*r->spans));
-	if (r->spans == NULL)
-		return -ENOMEM;
-	for (int i = 0; i < r->places->cnt && result == 0; i++)
-		result = find_end(r, i);
-	return result;
-}
-
-static bool header_is(const rd_kafka_headers_t *headers, const char *name, const char *text)
-{
-	const void *value;
-	size_t len;
-
-	return rd_kafka_header_get_last(headers, name, &value, &len) ==
-		       RD_KAFKA_RESP_ERR_NO_ERROR &&
-	       len == strlen(text) && memcmp(value, text, len) == 0;
-}
-
-static bool header_number(const rd_kafka_headers_t *headers, const char *name, uint64_t *ret)
-{
-	const void *value;
-	const char *digits;
-	size_t len;
-
-	if (rd_kafka_header_get_last(headers, name, &value, &len) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-		len == 0 || len > 20)
-		return false;
-	digits = value;
-	*ret = 0;
-	for (size_t i = 0; i < len; i++) {
-		if (digits[i] < '0' || digits[i] > '9')
-			return false;
-		*ret = *ret * 10 + (uint64_t)(digits[i] - '0');
-	}
-	return true;
-}
 
 static void mark(struct kafka_part *part, uint64_t bit)
 {
@@ -202,19 +23,19 @@ static void mark(struct kafka_part *part, uint64_t bit)
 	*byte |= mask;
 }
 
-static void take(struct reading *r, struct span *span, const rd_kafka_message_t *message)
+// Whether it is of a batch before those wanted.
+static bool take(void *arg, const rd_kafka_message_t *message)
 {
-	struct kafka_sink *k = r->k;
+	struct kafka_sink *k = arg;
 	bool arrow = k->config->format == SINK_FORMAT_ARROW;
 	rd_kafka_headers_t *headers;
 	uint64_t batch, seq;
 
 	if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR ||
-		!header_is(headers, "log_id", k->log_id) ||
-		!header_number(headers, "batch", &batch) ||
-		!header_number(headers, arrow ? "first_seq" : "seq", &seq))
-		return;
-	span->older |= batch < k->parts[0].batch.number;
+		!kafka_header_is(headers, "log_id", k->log_id) ||
+		!kafka_header_number(headers, "batch", &batch) ||
+		!kafka_header_number(headers, arrow ? "first_seq" : "seq", &seq))
+		return false;
 	for (unsigned i = 0; i < k->part_count; i++) {
 		struct kafka_part *part = &k->parts[i];
 
@@ -222,119 +43,19 @@ static void take(struct reading *r, struct span *span, const rd_kafka_message_t 
 			seq < part->batch.end_seq)
 			mark(part, arrow ? 0 : seq - part->batch.first_seq);
 	}
+	return batch < k->parts[0].batch.number;
 }
 
-// NULL: none that is still to be read.
-static struct span *span_of(const struct reading *r, const rd_kafka_message_t *message)
-{
-	const char *topic = rd_kafka_topic_name(message->rkt);
-
-	for (int i = 0; i < r->places->cnt; i++)
-		if (r->places->elems[i].partition == message->partition &&
-			strcmp(r->places->elems[i].topic, topic) == 0)
-			return r->spans[i].end >= 0 ? &r->spans[i] : NULL;
-	return NULL;
-}
-
-// Every message before 'next' was seen.
-static void reached(struct reading *r, struct span *span, int64_t next)
-{
-	progress(r);
-	if (next < span->end)
-		return;
-	span->end = -1;
-	r->left--;
-}
-
-static int take_event(struct reading *r, const rd_kafka_message_t *message)
-{
-	bool is_message = message->err == RD_KAFKA_RESP_ERR_NO_ERROR;
-	struct span *span;
-
-	if (!is_message && message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF)
-		return patient(r, "a message", message->err) ? 0 : -EAGAIN;
-	span = span_of(r, message);
-	if (span == NULL)
-		return 0;
-	if (is_message && message->offset < span->end) {
-		r->messages++;
-		take(r, span, message);
-	}
-	reached(r, span, message->offset + is_message);
-	return 0;
-}
-
-static int read_all(struct reading *r)
-{
-	rd_kafka_topic_partition_list_t *wanted = rd_kafka_topic_partition_list_new(r->left);
-	rd_kafka_resp_err_t err;
-	int result = 0;
-
-	for (int i = 0; i < r->places->cnt; i++)
-		if (r->spans[i].end >= 0)
-			rd_kafka_topic_partition_list_add(
-				wanted, r->places->elems[i].topic, r->places->elems[i].partition)
-				->offset = r->places->elems[i].offset;
-	err = rd_kafka_assign(r->k->reader, wanted);
-	rd_kafka_topic_partition_list_destroy(wanted);
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR && !patient(r, "assigning", err))
-		return -EAGAIN;
-	while (r->left > 0 && result == 0) {
-		rd_kafka_message_t *message = rd_kafka_consumer_poll(r->k->reader, POLL_MS);
-
-		if (message != NULL) {
-			result = take_event(r, message);
-			rd_kafka_message_destroy(message);
-		} else if (!patient(r, "waiting", RD_KAFKA_RESP_ERR__TIMED_OUT)) {
-			result = -EAGAIN;
-		}
-		if (kafka_stopped(r->k))
-			result = -ECANCELED;
-	}
-	rd_kafka_assign(r->k->reader, NULL);
-	return result;
-}
-
-// Whether no older self can have sent these batches, and no operator has put the sink back.
+// Whether no older self can have sent these batches, and no operator has put the sink back: then
+// they lie behind all that was sent before them.
 static bool is_own(const struct kafka_sink *k)
 {
 	return k->parts[0].batch.number >= k->own_from && k->parts[0].batch.number >= k->back_until;
 }
 
-// The next window of each partition: in front of the one before, unless that told enough.
-static void next_windows(struct reading *r, int64_t width)
-{
-	for (int i = 0; i < r->places->cnt; i++) {
-		rd_kafka_topic_partition_t *place = &r->places->elems[i];
-		struct span *span = &r->spans[i];
-
-		if (span->floor < 0 || span->older || place->offset <= span->floor)
-			continue;
-		span->end = place->offset;
-		place->offset = span->end - span->floor > width ? span->end - width : span->floor;
-		r->left++;
-	}
-}
-
-static int read_windows(struct reading *r)
-{
-	int64_t width = is_own(r->k) ? kafka_window : INT64_MAX;
-	int result = 0;
-
-	r->left = 0;
-	for (int i = 0; i < r->places->cnt; i++)
-		r->places->elems[i].offset = r->spans[i].end;
-	for (next_windows(r, width); r->left > 0 && result == 0; next_windows(r, width)) {
-		result = read_all(r);
-		width *= width < INT64_MAX / WIDER ? WIDER : 1;
-	}
-	return result;
-}
-
 // The earliest time of the batches, and room for what is seen of them.
-static int prepare(struct reading *r)
+static int prepare(struct kafka_sink *k, int64_t *ret_since_ms)
 {
-	struct kafka_sink *k = r->k;
 	int64_t since = INT64_MAX;
 
 	for (unsigned i = 0; i < k->part_count; i++) {
@@ -349,14 +70,13 @@ static int prepare(struct reading *r)
 		if (part->batch.received_min < since)
 			since = part->batch.received_min;
 	}
-	r->since_ms = since / 1000000;
+	*ret_since_ms = since / 1000000;
 	return 0;
 }
 
 // It is rare, and it holds the sink up: so what took how long is told.
-static void tell(const struct reading *r, uint64_t begun_at)
+static void tell(const struct kafka_sink *k, const struct kafka_read *read, uint64_t begun_at)
 {
-	const struct kafka_sink *k = r->k;
 	uint64_t found = 0;
 
 	for (unsigned i = 0; i < k->part_count; i++)
@@ -364,35 +84,26 @@ static void tell(const struct reading *r, uint64_t begun_at)
 	log_info("sink %s of partition %u: batches %" PRIu64 " to %" PRIu64 " read back: %" PRIu64
 		 " messages were there; %" PRIu64 " messages of %d partitions read, %" PRIu64 " ms",
 		k->config->name, k->target->partition, k->parts[0].batch.number,
-		k->parts[k->part_count - 1].batch.number, found, r->messages, r->places->cnt,
+		k->parts[k->part_count - 1].batch.number, found, read->done, read->partitions,
 		(clock_monotonic_ns() - begun_at) / 1000000u);
 }
 
 int kafka_read_back(struct kafka_sink *k, bool *ret_cut)
 {
-	struct reading r = {.k = k, .places = rd_kafka_topic_partition_list_new(4)};
+	// The producer looks for offsets: it is not read_committed, so that what open transactions
+	// wrote counts.
+	struct kafka_read read = {.looker = k->producer, .take = take, .arg = k};
 	uint64_t begun_at = clock_monotonic_ns();
-	int result;
+	int result = prepare(k, &read.since_ms);
 
-	progress(&r);
-	result = prepare(&r);
 #ifndef MUTANT_KAFKA_NO_READ_BACK
+	read.window = is_own(k) ? kafka_window : 0;
 	if (result == 0)
-		result = kafka_reader_make(k);
-	if (result == 0)
-		result = add_topics(&r);
-	if (result == 0 && r.places->cnt > 0)
-		result = find_begins(&r);
-	if (result == 0)
-		result = find_ends(&r);
-	if (result == 0 && r.left > 0)
-		result = read_windows(&r);
+		result = kafka_read(k, &read);
 #endif
 	kafka_count(k, KAFKA_read_backs);
 	if (result == 0)
-		tell(&r, begun_at);
-	rd_kafka_topic_partition_list_destroy(r.places);
-	free(r.spans);
-	*ret_cut = r.cut;
+		tell(k, &read, begun_at);
+	*ret_cut = read.cut;
 	return result;
 }

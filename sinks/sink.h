@@ -61,6 +61,37 @@ struct sink_target {
 	char why[SINK_WHY_BYTES]; // the driver's words for what it returned below 0
 };
 
+// What a sink holds, beside what the log says that it was given: 'millrace sinks verify'.
+#define SINK_FINDINGS 16
+
+struct sink_verify {
+	// The caller's. How far it is, called often; NULL is fine.
+	void (*progress)(void *arg, const char *what, uint64_t done, uint64_t all);
+	void *arg;
+	uint64_t window; // events that are compared at once, 8 bytes of memory each; 0: 16 Mi
+
+	uint64_t batches, events; // of the log, which were looked for
+	uint64_t missing;         // events that are not there
+	uint64_t twice;           // ... that are there more than once
+	uint64_t changed;         // ... that are there with other bytes or another name
+	uint64_t set_aside;       // ... in quarantine, where they belong
+	uint64_t ahead;           // events of this log at the cursor and beyond
+	uint64_t foreign;         // events of this log by their name that the log doesn't have
+	uint64_t unreadable;      // messages or files of this log that don't say of what
+	uint64_t uncompared;      // batches that are there, and can't be compared
+	bool cut;                 // the other side no longer reaches back to the oldest batch
+	unsigned found;           // findings: all of them, also those that have no room
+	char findings[SINK_FINDINGS][SINK_WHY_BYTES];
+};
+
+void sink_verify_found(struct sink_verify *verify, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+// The next batch of the log in front of the cursor, with whatever retention takes meanwhile left
+// out. 1; 0: no more; negative errno with 'why': the log can't be read, or ends before the cursor.
+int sink_verify_next(struct sink_target *target, struct wal_batches *log,
+	const struct wal_cursor *upto, struct wal_batch *ret);
+
 // What the functions of a driver return below 0:
 //   -EAGAIN     the other side can't now; the feed begins again at its cursor, after a while
 //   -ECANCELED  target->stop was set
@@ -89,6 +120,13 @@ struct sink_driver {
 
 	// After an error, too. NULL is fine.
 	void (*close)(void *driver);
+
+	// Reads back all that the sink holds of the batches from where 'log' stands to the cursor
+	// 'upto', compares it with the log and puts what it finds into *ret, zeros before. Needs no
+	// open driver, changes nothing, and may run beside the receiver. Any thread. -EAGAIN: the
+	// other side can't be reached.
+	int (*verify)(struct sink_target *target, struct wal_batches *log,
+		const struct wal_cursor *upto, struct sink_verify *ret);
 };
 
 // Sleeps for so long, or until the feed is stopped: then false.

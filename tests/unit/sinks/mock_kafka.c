@@ -121,6 +121,22 @@ rd_kafka_resp_err_t __wrap_rd_kafka_offsets_for_times(
 	return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+static int produce_changed(void *k, unsigned topic, const void *key, size_t key_len,
+	const void *value, size_t value_len, int64_t received_at, uint64_t seq,
+	rd_kafka_headers_t *headers)
+{
+	uint8_t *changed = malloc(value_len);
+	int r;
+
+	assert_non_null(changed);
+	memcpy(changed, value, value_len);
+	changed[value_len - 1] ^= 1;
+	r = __real_kafka_produce(
+		k, topic, key, key_len, changed, value_len, received_at, seq, headers);
+	free(changed);
+	return r;
+}
+
 int __wrap_kafka_produce(void *k, unsigned topic, const void *key, size_t key_len,
 	const void *value, size_t value_len, int64_t received_at, uint64_t seq,
 	rd_kafka_headers_t *headers)
@@ -134,6 +150,9 @@ int __wrap_kafka_produce(void *k, unsigned topic, const void *key, size_t key_le
 		assert_int_equal(__real_kafka_produce(k, topic, key, key_len, value, value_len,
 					 received_at, seq, rd_kafka_headers_copy(headers)),
 			1);
+	if (seq == mock.changed)
+		return produce_changed(
+			k, topic, key, key_len, value, value_len, received_at, seq, headers);
 	return __real_kafka_produce(
 		k, topic, key, key_len, value, value_len, received_at, seq, headers);
 }
@@ -149,7 +168,7 @@ void mock_up(void)
 	char why[512];
 
 	memset(&mock, 0, sizeof(mock));
-	mock.twice = UINT64_MAX;
+	mock.twice = mock.changed = UINT64_MAX;
 	rd_kafka_conf_set_log_cb(conf, quiet);
 	rd_kafka_conf_set(conf, "transactional.id", "owner", why, sizeof(why));
 	rd_kafka_conf_set(conf, "bootstrap.servers", "127.0.0.1:1", why, sizeof(why));

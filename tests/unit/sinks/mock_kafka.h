@@ -31,6 +31,7 @@ struct mock_kafka {
 	unsigned commits;
 	uint64_t lost_from, lost_to; // seqs that are given and never arrive
 	uint64_t twice;              // a seq that arrives twice; UINT64_MAX: none
+	uint64_t changed;            // a seq that arrives with another last byte; the same
 	unsigned read_backs;
 };
 
