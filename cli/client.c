@@ -107,7 +107,9 @@ static int judge(
 	return status == 400 ? EXIT_CLI_USAGE : EXIT_CLI_DEGRADED;
 }
 
-int client_get(const struct cli *cli, const char *path, json_t **ret, char *error)
+// 'method' NULL: GET.
+static int ask(
+	const struct cli *cli, const char *method, const char *path, json_t **ret, char *error)
 {
 	CURL *curl = curl_easy_init();
 	struct answer answer = {0};
@@ -122,6 +124,7 @@ int client_get(const struct cli *cli, const char *path, json_t **ret, char *erro
 	}
 	snprintf(url, sizeof(url), "http://millrace%s", path);
 	curl_easy_setopt(curl, CURLOPT_URL, url);
+	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
 	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, cli->socket);
 	curl_easy_setopt(curl, CURLOPT_PROXY, "");
 	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -138,6 +141,16 @@ int client_get(const struct cli *cli, const char *path, json_t **ret, char *erro
 	free(answer.data);
 	curl_easy_cleanup(curl);
 	return err;
+}
+
+int client_get(const struct cli *cli, const char *path, json_t **ret, char *error)
+{
+	return ask(cli, NULL, path, ret, error);
+}
+
+int client_delete(const struct cli *cli, const char *path, json_t **ret, char *error)
+{
+	return ask(cli, "DELETE", path, ret, error);
 }
 
 int cli_get(const struct cli *cli, const char *path, json_t **ret)

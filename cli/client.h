@@ -10,6 +10,9 @@
 // As cli_get(), but tells nothing: the reason, with what mends it, is in 'error'.
 int client_get(const struct cli *cli, const char *path, json_t **ret, char *error);
 
+// DELETE of the same kind.
+int client_delete(const struct cli *cli, const char *path, json_t **ret, char *error);
+
 // The data of an envelope, made fit for a terminal: control characters in its texts become '?'.
 // Not to be printed as JSON afterwards. Borrowed from the envelope.
 json_t *client_data(json_t *envelope);

@@ -14,7 +14,9 @@
 	X(cmd_ports) \
 	X(cmd_batches) \
 	X(cmd_sinks) \
+	X(cmd_sinks_verify) \
 	X(cmd_sinks_reset) \
+	X(cmd_consumers) \
 	X(cmd_send) \
 	X(cmd_relay) \
 	X(cmd_log_ls) \

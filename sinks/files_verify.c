@@ -241,8 +241,8 @@ static int twice(struct verifying *v, const struct files_found *f)
 		return r == -ESTALE ? 0 : r;
 	v->ret->twice += events;
 	sink_verify_found(v->ret,
-		"batches %" PRIu64 " to %" PRIu64 " are in %s/%s and in another file, too",
-		first, end - 1, v->target->config->path, f->name);
+		"batches %" PRIu64 " to %" PRIu64 " are in %s/%s and in another file, too", first,
+		end - 1, v->target->config->path, f->name);
 	return 0;
 }
 

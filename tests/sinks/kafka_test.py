@@ -11,8 +11,9 @@ import shutil
 import time
 
 import checker
+import jsonschema
 import sinks
-from rig import PORT, expect, expect_equal, wait_until
+from rig import MILLRACE, PORT, TREE, expect, expect_equal, wait_until
 from sinks import OTHER_PORT, kafka_sink, receiver_of, send, wait_delivered
 
 
@@ -218,6 +219,47 @@ def a_dead_broker_delays_only_itself(r, cluster):
     sinks.expect_all(sent, checker.read_kafka(cluster, "away-"), checker.read_files(archive))
 
 
+def verified(net, receiver, name, code):
+    """What 'millrace sinks verify' says of a sink that has one partition."""
+    done = net.sh("rx", MILLRACE, "--json", "sinks", "verify", name, "--config", receiver.path, check=False)
+    expect_equal(done.returncode, code, f"exit code of verifying {name} ({done.stdout}{done.stderr})")
+    document = json.loads(done.stdout)
+    jsonschema.validate(document, json.loads((TREE / "docs/schema/sinks-verify.1.json").read_text()))
+    [row] = document["data"]
+    return row
+
+
+def repeat_a_message(cluster, topic):
+    """The first one again, with another byte in it."""
+    import confluent_kafka
+    message = next(iter(checker.messages(cluster, checker.partitions_of(cluster, topic), 60)))
+    producer = cluster.client(confluent_kafka.Producer)
+    producer.produce(topic, key=message.key(), headers=message.headers(),
+                     value=message.value()[:-1] + bytes([message.value()[-1] ^ 1]))
+    expect_equal(producer.flush(30), 0, "messages left")
+
+
+def verifying_finds_what_is_missing(r, cluster):
+    """What both sinks hold is compared with the log, while the receiver runs and while it doesn't."""
+    net, sent, archive = sinks.net_with(r, cluster), checker.Sent(), r.home / "archive"
+    archive.mkdir()
+    receiver = receiver_of(r, net, [kafka_sink(cluster, "verified"), sinks.files_sink(archive)])
+    receiver.start()
+    for sizes, count in (("18-900", 20000), ("30000-60000", 50)):
+        send(r, net, sent, count, sizes)
+    wait_delivered(receiver)
+    for name in "verified", "archive":
+        row = verified(net, receiver, name, 0)
+        expect_equal((row["state"], row["missing_events"], row["findings"]), ("same", 0, []), f"of {name}")
+        expect_equal(row["events"], 20050, f"events of {name}")
+    receiver.stop()
+    repeat_a_message(cluster, f"verified-{PORT}")
+    row = verified(net, receiver, "verified", 4)
+    expect_equal((row["missing_events"], row["twice_events"], row["changed_events"]), (0, 1, 1), "found")
+    next(archive.rglob("*.arrow")).unlink()
+    expect(verified(net, receiver, "archive", 4)["missing_events"] > 0, "a file that is gone was not missed")
+
+
 sinks.run(events_are_there_once_with_their_names, a_batch_may_be_one_message, an_emptied_group_stops_the_sink,
           a_log_wiped_under_load_is_noticed, a_log_killed_while_empty_goes_on,
-          a_dead_broker_delays_only_itself)
+          a_dead_broker_delays_only_itself, verifying_finds_what_is_missing)

@@ -6,6 +6,7 @@
 
 import http.client
 import json
+import re
 import ssl
 import threading
 
@@ -55,7 +56,24 @@ def a_consumer_sees_each_event_once_through_a_kill(r):
     expect("taken" in text, f"the holder before is told why: {text}")
     expect_equal(pull_all(second, 5000), list(range(3000, 5000)), "seqs behind the kill")
     validate(client.want(200, "GET", "/api/v1/consumers"))
+    the_command_shows_and_removes(receiver, client)
     receiver.stop()
+
+
+def the_command_shows_and_removes(receiver, client):
+    def millrace(*words, code=0):
+        done = rig.sh(rig.MILLRACE, "--socket", receiver.socket, *words, check=False)
+        expect_equal(done.returncode, code, f"exit code of {words} ({done.stderr})")
+        return done.stdout
+
+    expect_equal(validate(json.loads(millrace("--json", "consumers")))["schema"], "millrace.consumers/1",
+                 "schema")
+    expect(re.search(r"^spark +0 +active +\d+ +0 +0 +everything +\d+ (s|min|h)$", millrace("consumers"),
+                     re.M), f"the table: {millrace('consumers')}")
+    millrace("consumers", "--remove", "spark", code=2)
+    millrace("consumers", "--remove", "nobody", "--partition", "0", code=1)
+    millrace("consumers", "--remove", "spark", "--partition", "0")
+    expect_equal(client.ask("GET", f"{CONSUMER}/spark")[0], 404, "status of the one removed")
 
 
 def what_is_not_there_yet_is_waited_for(r):
