@@ -21,7 +21,7 @@
 struct verifying {
 	struct sink_target *target;
 	struct wal_batches *log;
-	const struct wal_cursor *upto;
+	const struct wal_cursor *limit;
 	struct sink_verify *ret;
 	struct files_list list;
 	uint64_t oldest; // batch that the log begins with
@@ -46,7 +46,7 @@ __attribute__((format(printf, 3, 4))) static int fail(
 static int go_on(const struct verifying *v, uint64_t batch)
 {
 	if (v->ret->progress != NULL)
-		v->ret->progress(v->ret->arg, "batches", batch, v->upto->batch);
+		v->ret->progress(v->ret->arg, "batches", batch, v->limit->batch);
 	return atomic_load(v->target->stop) ? -ECANCELED : 0;
 }
 
@@ -186,16 +186,16 @@ static int compare_file(struct verifying *v, const struct files_found *f)
 // The log's batches from 'next' up to 'end' are in no file.
 static int missing(struct verifying *v, uint64_t end)
 {
-	struct wal_cursor upto = *v->upto;
+	struct wal_cursor limit = *v->limit;
 	uint64_t first = UINT64_MAX, last = 0, events = 0, batches = 0;
 	struct wal_batch batch;
 	int r;
 
 	if (v->next >= end)
 		return 0;
-	upto.batch = end;
+	limit.batch = end;
 	wal_batches_seek(v->log, v->next);
-	while ((r = sink_verify_next(v->target, v->log, &upto, &batch)) == 1) {
+	while ((r = sink_verify_next(v->target, v->log, &limit, &batch)) == 1) {
 		r = count_events(v, &events);
 		if (r < 0 && r != -ESTALE)
 			return r;
@@ -227,15 +227,15 @@ static int twice(struct verifying *v, const struct files_found *f)
 {
 	uint64_t first = f->first < v->oldest ? v->oldest : f->first;
 	uint64_t end = f->last < v->next ? f->last + 1 : v->next, events = 0;
-	struct wal_cursor upto = *v->upto;
+	struct wal_cursor limit = *v->limit;
 	struct wal_batch batch;
 	int r = 0;
 
 	if (first >= end)
 		return 0;
-	upto.batch = end;
+	limit.batch = end;
 	wal_batches_seek(v->log, first);
-	while (r == 0 && (r = sink_verify_next(v->target, v->log, &upto, &batch)) == 1)
+	while (r == 0 && (r = sink_verify_next(v->target, v->log, &limit, &batch)) == 1)
 		r = count_events(v, &events);
 	if (r < 0)
 		return r == -ESTALE ? 0 : r;
@@ -252,7 +252,7 @@ static int judge(struct verifying *v, const struct files_found *f)
 
 	if (f->last < v->oldest)
 		return 0;
-	if (f->first >= v->upto->batch) {
+	if (f->first >= v->limit->batch) {
 		v->ret->ahead++;
 		return 0;
 	}
@@ -272,7 +272,7 @@ static int judge(struct verifying *v, const struct files_found *f)
 static int find_oldest(struct verifying *v)
 {
 	struct wal_batch batch;
-	int r = sink_verify_next(v->target, v->log, v->upto, &batch);
+	int r = sink_verify_next(v->target, v->log, v->limit, &batch);
 
 	if (r == 1)
 		v->oldest = v->next = batch.number;
@@ -290,13 +290,13 @@ static int verify(struct verifying *v)
 		return r;
 	for (size_t i = 0; r == 0 && i < v->list.count; i++)
 		r = judge(v, &v->list.files[i]);
-	return r < 0 ? r : missing(v, v->upto->batch);
+	return r < 0 ? r : missing(v, v->limit->batch);
 }
 
-int files_verify(struct sink_target *target, struct wal_batches *log, const struct wal_cursor *upto,
-	struct sink_verify *ret)
+int files_verify(struct sink_target *target, struct wal_batches *log,
+	const struct wal_cursor *limit, struct sink_verify *ret)
 {
-	struct verifying v = {.target = target, .log = log, .upto = upto, .ret = ret};
+	struct verifying v = {.target = target, .log = log, .limit = limit, .ret = ret};
 	int r;
 
 	target->why[0] = '\0';

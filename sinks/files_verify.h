@@ -4,5 +4,5 @@
 #include "sinks/sink.h"
 
 // The driver's verify(): sinks/sink.h.
-int files_verify(struct sink_target *target, struct wal_batches *log, const struct wal_cursor *upto,
-	struct sink_verify *ret);
+int files_verify(struct sink_target *target, struct wal_batches *log,
+	const struct wal_cursor *limit, struct sink_verify *ret);

@@ -292,5 +292,5 @@ extern int64_t kafka_window; // offsets that are read first; for tests to make s
 int kafka_read_back(struct kafka_sink *k, bool *ret_cut);
 
 // kafka_verify.c
-int kafka_verify(struct sink_target *target, struct wal_batches *log, const struct wal_cursor *upto,
-	struct sink_verify *ret);
+int kafka_verify(struct sink_target *target, struct wal_batches *log,
+	const struct wal_cursor *limit, struct sink_verify *ret);

@@ -34,7 +34,7 @@ struct window {
 struct verifying {
 	struct kafka_sink *k;
 	struct wal_batches *log;
-	const struct wal_cursor *upto;
+	const struct wal_cursor *limit;
 	struct sink_verify *ret;
 	struct kafka_set_aside aside;
 	struct window window;
@@ -241,7 +241,7 @@ static int load_window(struct verifying *v)
 	w->count = w->last = 0;
 	w->received_min = INT64_MAX;
 	memset(w->items, 0, w->room * sizeof(*w->items));
-	while ((r = sink_verify_next(v->k->target, v->log, v->upto, &batch)) == 1) {
+	while ((r = sink_verify_next(v->k->target, v->log, v->limit, &batch)) == 1) {
 		if (!fits(v, &batch)) {
 			wal_batches_seek(v->log, batch.number);
 			break;
@@ -251,7 +251,7 @@ static int load_window(struct verifying *v)
 			break; // the window ends where the log has a gap now
 		if (r < 0 && r != -ESTALE)
 			return r;
-		tell(v, "batches of the log", batch.number, v->upto->batch);
+		tell(v, "batches of the log", batch.number, v->limit->batch);
 		if (kafka_stopped(v->k))
 			return -ECANCELED;
 	}
@@ -348,7 +348,7 @@ static void take(void *arg, const rd_kafka_message_t *message)
 		v->ret->unreadable += !v->later;
 		return;
 	}
-	if (batch >= v->upto->batch)
+	if (batch >= v->limit->batch)
 		v->ret->ahead += !v->later;
 	else if (batch >= w->spans[0].batch && batch <= w->spans[w->count - 1].batch)
 		compare(v, message, headers, batch, seq);
@@ -420,10 +420,10 @@ static int verify(struct verifying *v)
 	return r;
 }
 
-int kafka_verify(struct sink_target *target, struct wal_batches *log, const struct wal_cursor *upto,
-	struct sink_verify *ret)
+int kafka_verify(struct sink_target *target, struct wal_batches *log,
+	const struct wal_cursor *limit, struct sink_verify *ret)
 {
-	struct verifying v = {.log = log, .upto = upto, .ret = ret};
+	struct verifying v = {.log = log, .limit = limit, .ret = ret};
 	int r = kafka_sink_new(&v.k, target);
 
 	if (r < 0)

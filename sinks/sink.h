@@ -90,7 +90,7 @@ void sink_verify_found(struct sink_verify *verify, const char *format, ...)
 // The next batch of the log in front of the cursor, with whatever retention takes meanwhile left
 // out. 1; 0: no more; negative errno with 'why': the log can't be read, or ends before the cursor.
 int sink_verify_next(struct sink_target *target, struct wal_batches *log,
-	const struct wal_cursor *upto, struct wal_batch *ret);
+	const struct wal_cursor *limit, struct wal_batch *ret);
 
 // What the functions of a driver return below 0:
 //   -EAGAIN     the other side can't now; the feed begins again at its cursor, after a while
@@ -122,11 +122,11 @@ struct sink_driver {
 	void (*close)(void *driver);
 
 	// Reads back all that the sink holds of the batches from where 'log' stands to the cursor
-	// 'upto', compares it with the log and puts what it finds into *ret, zeros before. Needs no
-	// open driver, changes nothing, and may run beside the receiver. Any thread. -EAGAIN: the
-	// other side can't be reached.
+	// 'limit', compares it with the log and puts what it finds into *ret, zeros before. Needs
+	// no open driver, changes nothing, and may run beside the receiver. Any thread. -EAGAIN:
+	// the other side can't be reached.
 	int (*verify)(struct sink_target *target, struct wal_batches *log,
-		const struct wal_cursor *upto, struct sink_verify *ret);
+		const struct wal_cursor *limit, struct sink_verify *ret);
 };
 
 // Sleeps for so long, or until the feed is stopped: then false.

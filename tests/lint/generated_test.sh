@@ -60,7 +60,7 @@ expect() {
 	[ "$got" = "$wanted" ] || complain "'$*' completes to '$got' instead of '$wanted'"
 }
 
-expect "config completion" millrace co
+expect "consumers config completion" millrace co
 expect "check show docs sample" millrace config ""
 expect "--config" millrace config show --c
 expect "" millrace config check /

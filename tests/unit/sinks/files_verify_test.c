@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 static struct sink_verify found;
-static struct wal_cursor upto;
+static struct wal_cursor limit;
 
 static int look(void)
 {
@@ -19,7 +19,7 @@ static int look(void)
 
 	memset(&found, 0, sizeof(found));
 	wal_batches_seek(t.log, 0);
-	r = sink_files.verify(&t.target, t.log, &upto, &found);
+	r = sink_files.verify(&t.target, t.log, &limit, &found);
 	if (r < 0)
 		print_message("%s\n", t.target.why);
 	for (unsigned i = 0; i < found.found && i < SINK_FINDINGS; i++)
@@ -52,7 +52,7 @@ static void deliver_all(uint64_t batches)
 		assert_true(r > 0);
 		next = (uint64_t)r;
 	}
-	upto = (struct wal_cursor){.log_id = fake_log.log_id, .batch = batches};
+	limit = (struct wal_cursor){.log_id = fake_log.log_id, .batch = batches};
 }
 
 static void expect_found(uint64_t missing, uint64_t twice, uint64_t changed)
@@ -200,7 +200,7 @@ static void files_beyond_the_cursor_are_told_apart(void **state)
 {
 	(void)state;
 	deliver_all(6);
-	upto.batch = 4;
+	limit.batch = 4;
 	verify();
 	assert_int_equal(found.ahead, 1);
 	assert_int_equal(found.missing, 0);
