@@ -86,6 +86,7 @@ static int check_last(struct wal_batches *log, struct verified *v)
 
 	wal_batches_seek(log, v->cursor.batch - 1);
 	if (wal_batches_next(log, &batch) != 1 || batch.number != v->cursor.batch - 1 ||
+		!wal_id_equal(&batch.log_id, &v->cursor.log_id) || // that is told below
 		(batch.crc == v->cursor.crc && batch.end_seq == v->cursor.seq))
 		return 0;
 	snprintf(v->why, sizeof(v->why),
@@ -129,8 +130,8 @@ static void verify_part(struct verified *v)
 	if (v->error == -ENOENT)
 		v->error = 0;
 	else if (v->error < 0)
-		snprintf(v->why, sizeof(v->why), "%s/cursor.%s.json: %s", v->part->dir,
-			v->sink->name, strerror(-v->error));
+		snprintf(v->why, sizeof(v->why), "cursor.%s.json: %s", v->sink->name,
+			v->error == -EBADMSG ? "is damaged" : strerror(-v->error));
 	if (v->error < 0 || !v->has_cursor || v->cursor.batch == 0)
 		return;
 	v->error = wal_batches_open(&log, v->part->dir, NULL, 0);

@@ -9,6 +9,7 @@ import io
 import json
 import os
 import pathlib
+import shutil
 import socketserver
 import subprocess
 import sys
@@ -206,6 +207,37 @@ class LogTest(unittest.TestCase):
         self.assertIn(b"no log in it", self.run_millrace("log", "ls", self.data, code=1).stderr)
         self.assertIn(b"No such file", self.run_millrace("log", "ls", "/nowhere", code=1).stderr)
         self.run_millrace("log", "cat", "--from", "x", self.data, code=2)
+
+    def verify_sink(self, *words, code):
+        done = self.run_millrace("sinks", "verify", "archive", "--config", self.data / "config.yaml", *words,
+                                 code=code)
+        return done.stdout + done.stderr
+
+    def test_a_sink_is_verified_up_to_its_cursor(self):
+        path = self.make("three")
+        files, cursor = self.data / "files", path / "cursor.archive.json"
+        (self.data / "config.yaml").write_text(
+            f"data: {self.data}\nports: [{{device: net_null0}}]\nlisteners: [{{name: any, port: 514}}]\n"
+            f"sinks: [{{name: archive, kind: files, path: {files}}}]\n")
+        self.assertIn(b"empty", self.verify_sink(code=0))
+        cursor.write_text("{}")
+        self.assertIn(b"is damaged", self.verify_sink(code=4))
+        # The place that a sink would have behind two batches.
+        self.run_millrace("sinks", "reset", "archive", "--to", "2", "--yes", "--dir", self.data)
+        self.assertIn(b"files: No such file", self.verify_sink(code=3))
+        files.mkdir()
+        self.assertIn(b"batches 0 to 1 (15 events)", self.verify_sink(code=4))
+        (row,) = self.json("sinks", "verify", "archive", "--config", self.data / "config.yaml", code=4)
+        self.assertEqual((row["state"], row["batches"], row["events"], row["missing_events"]),
+                         ("differs", 2, 15, 15))
+        text = cursor.read_text()
+        shutil.rmtree(path)
+        self.make("three")
+        cursor.write_text(text)
+        self.assertIn(b"another log", self.verify_sink(code=4))
+        self.assertIn(b"no partition 7", self.verify_sink("--partition", "7", code=2))
+        self.assertIn(b"archive", self.run_millrace("sinks", "verify", "none", "--config",
+                                                    self.data / "config.yaml", code=2).stderr)
 
 
 if __name__ == "__main__":
