@@ -65,3 +65,8 @@ int frame_load(int fd, uint64_t offset, const uint8_t key[SPOOL_KEY], struct fra
 bool event_at(const struct frame_body *body, uint32_t len, uint32_t at, const uint8_t **event,
 	uint32_t *event_len);
 __attribute__((format(printf, 2, 3))) void spool_say(char *why, const char *fmt, ...);
+
+// rewrite.c
+// Writes the frames of the last segment that begin in [from, to), all of them good a moment ago,
+// once more as they are.
+int frames_rewrite(struct spool *sp, uint64_t from, uint64_t to, struct frame_body *body);

@@ -106,7 +106,9 @@ int spool_keep_epoch(struct spool *sp, const struct send_epoch *epoch)
 // Of the last segment, as far as it goes.
 struct scan {
 	struct frame_body body;
-	uint64_t end; // of what is whole
+	uint64_t end;        // of what is whole
+	uint64_t events_end; // of the last frame with events
+	uint64_t proven;     // to be on the disk: what lies before it
 	uint64_t next_seq, durable;
 };
 
@@ -132,7 +134,13 @@ static int scan_segment(const struct spool *sp, struct scan *scan)
 	while ((r = frame_load(sp->fd, scan->end, sp->key, &f, &scan->body)) == 1) {
 		if (f.first_seq != scan->next_seq || !holds_its_events(&f, &scan->body))
 			return 0;
+		// The first frame behind a sync says so. Those without events that lie just before
+		// it were written before that sync, or after it.
+		if (f.synced >= f.first_seq)
+			scan->proven = scan->events_end;
 		scan->end += frame_size(f.len);
+		if (f.count > 0)
+			scan->events_end = scan->end;
 		scan->next_seq += f.count;
 		if (f.durable > scan->durable)
 			scan->durable = f.durable;
@@ -165,9 +173,24 @@ static int was_synced(const struct spool *sp, const struct scan *scan)
 	return r;
 }
 
+// What is whole is about to be sent. The directory is synced when the next file is begun.
+static int make_sure(struct spool *sp, struct scan *scan)
+{
+	int err = 0;
+
+	if (ftruncate(sp->fd, (off_t)scan->end) != 0)
+		return -errno;
+#ifndef MUTANT_SPOOL_NOT_REWRITTEN
+	err = frames_rewrite(sp, scan->proven, scan->end, &scan->body);
+#endif
+	if (err == 0 && fsync(sp->fd) != 0)
+		err = -errno;
+	return err;
+}
+
 static int judge(struct spool *sp, struct scan *scan, const char *name, char *why)
 {
-	int whole = scan_segment(sp, scan), synced = 0;
+	int whole = scan_segment(sp, scan), synced = 0, err;
 
 #ifndef MUTANT_SPOOL_DAMAGE_CUT
 	if (whole == 0)
@@ -181,10 +204,8 @@ static int judge(struct spool *sp, struct scan *scan, const char *name, char *wh
 		spool_say(why, "%.160s/%s is empty: " SPOOL_MEND, sp->dir, name);
 		return -EBADMSG;
 	}
-	// What is whole may not be synced yet, and it is about to be sent.
-	if (ftruncate(sp->fd, (off_t)scan->end) != 0 || fsync(sp->fd) != 0)
-		return say(sp, name, -errno, why);
-	return 0;
+	err = make_sure(sp, scan);
+	return err == 0 ? 0 : say(sp, name, err, why);
 }
 
 static int read_last_segment(struct spool *sp, char *why)
