@@ -148,7 +148,11 @@ bool sim_fault(void)
 
 bool sim_flush_fault(void)
 {
-	return strike(sim_pace.faults + sim_pace.flush_faults);
+	bool struck = strike(sim_pace.faults + sim_pace.flush_faults);
+
+	if (struck && sim_pace.kills > 0 && sim_chance(sim_pace.kills))
+		crash_at = calls + 1;
+	return struck;
 }
 
 static void owner_entry(void)

@@ -29,6 +29,7 @@ struct sim_pace {
 	unsigned switches;     // per thousand calls, to the other fiber
 	unsigned faults;       // per thousand calls that may fail
 	unsigned flush_faults; // the same of flushes alone
+	unsigned kills;        // per thousand flushes that fail: the next call is the crash
 	unsigned completes;    // per thousand, an operation in flight at a look at its completion
 };
 extern struct sim_pace sim_pace;

@@ -22,7 +22,7 @@
 static struct {
 	struct spool_config config;
 	unsigned steps;
-	bool stop;
+	bool last; // life: it sends all that is there
 	// What must be so.
 	uint64_t source;       // 0: none yet
 	bool begun;            // an open has said that all is well
@@ -217,6 +217,8 @@ static void life(void *arg)
 	err = 0;
 	for (unsigned i = 0; err == 0 && i < s.steps; i++)
 		err = step(&at);
+	while (err == 0 && s.last && at < s.synced)
+		err = send_some(&at);
 	if (err != 0 && sim_faults() == 0)
 		sim_violated("the spool fails: %s", strerror(-err));
 	end_life();
@@ -224,15 +226,20 @@ static void life(void *arg)
 
 static void boot(void)
 {
-	bool faulty = sim_chance(300);
+	bool faulty = sim_chance(300), ailing = sim_chance(150);
 
 	sim_pace = (struct sim_pace){.faults = faulty ? sim_between(1, 30) : 0,
 		.flush_faults = faulty ? sim_between(1, 30) : 0};
+	if (ailing) {
+		sim_pace.flush_faults = sim_between(50, 200);
+		sim_pace.kills = 500;
+	}
 	s.steps = sim_between(1, 60);
 	calls_disk_full(false);
 	sim_boot(life, NULL, sim_chance(800) ? sim_between(1, 400) : 0);
 	fs_kill();
-	if (sim_chance(700)) {
+	// What the page cache holds after a flush that failed is told by a restart.
+	if (sim_chance(ailing ? 200 : 700)) {
 		sim_trace("power cut");
 		fs_power_cut();
 	}
@@ -284,6 +291,7 @@ void spool_story(void)
 	// All of it is there, for a calm machine.
 	sim_pace = (struct sim_pace){0};
 	s.steps = 0;
+	s.last = true;
 	sim_boot(life, NULL, 0);
 	calls_reset(true);
 	sim_memory_drop();
