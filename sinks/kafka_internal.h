@@ -273,7 +273,7 @@ struct kafka_read {
 	bool (*take)(void *arg, const rd_kafka_message_t *message);
 	void (*tell)(void *arg, uint64_t done, uint64_t all); // of messages, often; NULL is fine
 	void *arg;
-	bool cut; // ret: the topics no longer reach back to that time
+	bool cut;       // ret: the topics no longer reach back to that time
 	uint64_t done;  // ret: messages taken
 	int partitions; // ret
 };
