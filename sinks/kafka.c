@@ -68,7 +68,7 @@ static int kafka_open(void **ret, struct sink_target *target)
 	struct kafka_sink *k;
 	int r = kafka_sink_new(&k, target);
 
-	if (r < 0)
+	if (r != 0)
 		return r;
 	r = kafka_producer_make(k);
 	if (r < 0) {
