@@ -1,15 +1,25 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """A Kafka broker for the cases, with what Kafka's own script gives it."""
 
+import importlib.util
 import pathlib
 import shutil
 import subprocess
 import sys
 import time
 
-sys.path.append(str(pathlib.Path(__file__).resolve().parent.parent / "tests/lib"))
-import kafka as brokers  # noqa: E402
-from harness import BenchError  # noqa: E402
+from harness import BenchError
+
+TREE = pathlib.Path(__file__).resolve().parent.parent
+LIBRARY = TREE / "tests/lib"
+sys.path.append(str(LIBRARY))  # for rig
+for modules in (TREE / ".venv/lib").glob("python3*/site-packages"):
+    sys.path.append(str(modules))  # a client of Kafka: scripts/deps.sh bench
+
+# By its path: a case has the same name.
+spec = importlib.util.spec_from_file_location("kafka_brokers", LIBRARY / "kafka.py")
+brokers = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(brokers)
 
 JAVA = ["-Xms1g", "-Xmx1g", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20"]
 PORT = brokers.PORT

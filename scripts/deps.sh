@@ -42,6 +42,7 @@ bench_packages=(
 
 # In .venv: the readers that the log is promised to, and what the tests speak with.
 demo_modules=(pyarrow)
+bench_modules=(confluent-kafka)
 test_modules=(pyarrow polars nanoarrow numpy jsonschema prometheus-client scapy wheel confluent-kafka)
 
 usage() {
@@ -127,6 +128,7 @@ test)
 	;;
 bench)
 	install_packages "${build_packages[@]}" "${demo_packages[@]}" "${bench_packages[@]}"
+	install_modules "${bench_modules[@]}"
 	;;
 -h | --help)
 	usage

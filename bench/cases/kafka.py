@@ -14,7 +14,8 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import broker  # noqa: E402
-from capacity import MBUFS, NULL_PORT, POOL, make_capture, pcap_port  # noqa: E402
+from capacity import (MBUFS, NULL_PORT, PACE_QUEUE, POOL, make_capture, pace,  # noqa: E402
+                      pcap_port)
 from harness import BUILD, CpuMeter, Millraced, cpus, main, say, seconds, stop  # noqa: E402
 
 SIZE = 600
@@ -81,12 +82,15 @@ def bare(case, events):
 def live(case, cpu, rate, duration):
     receiver = Millraced(case, pcap_port(make_capture(case, SIZE)), cpu, log=LOG,
                          memory={"mbufs": MBUFS}, program=POOL, sinks=sink("live"),
-                         env={"MILLRACE_BENCH_RATE": str(int(rate))})
+                         env={"MILLRACE_BENCH_RATE": str(int(rate)),
+                              "MILLRACE_BENCH_QUEUE": str(PACE_QUEUE)})
     time.sleep(3)
     before, begin = receiver.counters(), time.monotonic()
     time.sleep(duration)
     after, elapsed = receiver.counters(), time.monotonic() - begin
     receiver.stop()
+    offered, lost, _ = pace(receiver)
+    case.row("from_nic_lost", lost, f"of {offered} packets", 0)
     committed = (after["sink.events"] - before["sink.events"]) / elapsed
     case.row("from_nic_committed", committed, "events/s", rate)
     case.row("from_nic_behind_at_begin", before["sink.lag_events"], "events")
@@ -103,14 +107,14 @@ def run(case):
     bare(case, events // 4)  # a Java machine compiles what it has done for a while
     account = bare(case, events)
     case.row("bare_committed", account["events_per_second"], "events/s")
-    case.row("bare_cpu", account["cpu_seconds"] * 1e6 / account["events"], "CPU s/M events")
+    case.row("bare_cpu", account["cpu_seconds_per_million"], "CPU s/M events")
     fill(case, cpu, events)
     base = idle_cpu(case, cpu)
     events, used = drain(case, cpu, process)
     case.row("sink_committed", events / used["elapsed"], "events/s", account["events_per_second"])
     own = used["millraced"] - base * used["elapsed"]
     case.row("sink_cpu", own * 1e6 / events, "CPU s/M events",
-             GOAL * account["cpu_seconds"] * 1e6 / account["events"])
+             GOAL * account["cpu_seconds_per_million"])
     case.row("broker_cpu", used["broker"] * 1e6 / events, "CPU s/M events")
     live(case, cpu, events / used["elapsed"] / 2, duration)
     stop(process, 30)
