@@ -32,11 +32,6 @@ static const struct cli_option options[] = {
 	{0},
 };
 
-static const struct sink_driver *const drivers[] = {
-	[SINK_KAFKA] = &sink_kafka,
-	[SINK_FILES] = &sink_files,
-};
-
 // These are large for a stack.
 static struct config loaded;
 static struct config_problems problems;
@@ -113,7 +108,7 @@ static int read_back(struct wal_batches *log, struct verified *v)
 	found.progress = show_progress;
 	found.arg = &progress;
 	wal_batches_seek(log, 0);
-	r = drivers[v->sink->kind]->verify(&target, log, &v->cursor, &found);
+	r = sink_driver_of(v->sink->kind)->verify(&target, log, &v->cursor, &found);
 	if (progress.shown)
 		fputs("\r\033[K", stderr);
 	memcpy(v->why, target.why, sizeof(v->why));
@@ -208,7 +203,7 @@ static json_t *verified_json(const struct verified *v)
 {
 	return json_pack("{s:s, s:s, s:o, s:s, s:s, s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
 			 "s:I, s:I, s:I, s:b, s:o, s:I}",
-		"sink", v->sink->name, "kind", drivers[v->sink->kind]->kind, "partition",
+		"sink", v->sink->name, "kind", sink_driver_of(v->sink->kind)->kind, "partition",
 		v->part->partition < 0 ? json_null() : json_integer(v->part->partition), "path",
 		v->part->dir, "state", state_of(v), "why",
 		v->why[0] != '\0' && v->error < 0 ? json_string(v->why) : json_null(), "cursor",

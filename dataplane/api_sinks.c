@@ -42,13 +42,12 @@ static void add_counters(json_t *data, const struct sink_status *status)
 
 static json_t *sink_json(const struct sink_status *status)
 {
-	static const char *const kinds[] = {[SINK_KAFKA] = "kafka", [SINK_FILES] = "files"};
 	char since[40];
 	json_t *data = json_pack("{s:s, s:s, s:i, s:b, s:s, s:s, s:s?, s:o, s:I, s:I}", "sink",
-		status->config->name, "kind", kinds[status->config->kind], "partition",
-		(int)status->partition, "required", (int)status->config->required, "state",
-		sink_state_text(status->state), "since", time_text(status->since, since), "why",
-		status->why[0] != '\0' ? status->why : NULL, "cursor", cursor_json(status),
+		status->config->name, "kind", sink_driver_of(status->config->kind)->kind,
+		"partition", (int)status->partition, "required", (int)status->config->required,
+		"state", sink_state_text(status->state), "since", time_text(status->since, since),
+		"why", status->why[0] != '\0' ? status->why : NULL, "cursor", cursor_json(status),
 		"lag_batches", (json_int_t)behind(status->durable_batch, status->cursor.batch),
 		"lag_events", (json_int_t)behind(status->durable_seq, status->cursor.seq));
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // consumers.json in a log's directory: JSON with a CRC, replaced in one step.
 
-#include "common/crc32c.h"
-#include "common/file.h"
+#include "common/json_file.h"
 #include "http/pull_internal.h"
 
 #include <errno.h>
@@ -14,7 +13,6 @@
 #define SCHEMA "millrace.consumers-file/1"
 #define FILE_MAX (4u << 20)
 #define FILE_CONSUMERS_MAX 4096u
-#define TEXT_FLAGS (JSON_COMPACT | JSON_SORT_KEYS) // what the CRC is of
 
 static json_t *record_json(const struct consumer_record *r)
 {
@@ -40,45 +38,13 @@ static json_t *all_json(const struct pull_log *log)
 		"consumers", list);
 }
 
-static uint32_t crc_of(const json_t *all)
-{
-	char *text = json_dumps(all, TEXT_FLAGS);
-	uint32_t crc = text != NULL ? crc32c(text, strlen(text)) : 0;
-
-	free(text);
-	return crc;
-}
-
 int consumers_save(const struct pull_log *log)
 {
-	json_t *all = all_json(log), *file = NULL;
-	char *text = NULL;
-	int r = -ENOMEM;
+	json_t *all = all_json(log);
+	int r = json_file_save(log->dir, CONSUMERS_FILE, SCHEMA, "all", all);
 
-	if (all != NULL)
-		file = json_pack("{s:s, s:I, s:O}", "schema", SCHEMA, "crc32c",
-			(json_int_t)crc_of(all), "all", all);
-	if (file != NULL)
-		text = json_dumps(file, JSON_INDENT(1));
-	if (text != NULL)
-		r = file_replace(log->dir, CONSUMERS_FILE, text, strlen(text));
-	free(text);
-	json_decref(file);
 	json_decref(all);
 	return r;
-}
-
-static bool id_parse(const char *text, struct wal_id *ret)
-{
-	if (strlen(text) != 2 * sizeof(ret->bytes) ||
-		strspn(text, "0123456789abcdef") != 2 * sizeof(ret->bytes))
-		return false;
-	for (unsigned i = 0; i < sizeof(ret->bytes); i++) {
-		char digits[3] = {text[2 * i], text[2 * i + 1], '\0'};
-
-		ret->bytes[i] = (uint8_t)strtoul(digits, NULL, 16);
-	}
-	return true;
 }
 
 static bool record_parse(json_t *from, struct consumer_record *ret)
@@ -120,7 +86,7 @@ static int all_parse(struct pull_log *log, json_t *all)
 
 	if (json_unpack(all, "{s:s, s:I, s:o}", "log_id", &id, "last_token", &last_token,
 		    "consumers", &list) < 0 ||
-		!json_is_array(list) || !id_parse(id, &log->file_log_id) ||
+		!json_is_array(list) || !wal_id_parse(id, &log->file_log_id) ||
 		json_array_size(list) > log->consumer_room)
 		return -EBADMSG;
 	log->last_token = (uint64_t)last_token;
@@ -133,28 +99,10 @@ static int all_parse(struct pull_log *log, json_t *all)
 	return wal_id_equal(&log->file_log_id, &log->log_id) ? 0 : -ESTALE;
 }
 
-// The version before all else: a later one may lay out the rest otherwise.
-static int file_parse(struct pull_log *log, json_t *file)
-{
-	const char *schema;
-	json_int_t crc;
-	json_t *all;
-
-	if (json_unpack(file, "{s:s}", "schema", &schema) < 0 ||
-		strncmp(schema, SCHEMA, strlen(SCHEMA) - 1) != 0)
-		return -EBADMSG;
-	if (strcmp(schema, SCHEMA) != 0)
-		return -EPROTONOSUPPORT;
-	if (json_unpack(file, "{s:I, s:o}", "crc32c", &crc, "all", &all) < 0 ||
-		crc != (json_int_t)crc_of(all))
-		return -EBADMSG;
-	return all_parse(log, all);
-}
-
 // Room for those of a file whose bound was larger, too.
-static int make_room(struct pull_log *log, json_t *file)
+static int make_room(struct pull_log *log, json_t *all)
 {
-	size_t found = json_array_size(json_object_get(json_object_get(file, "all"), "consumers"));
+	size_t found = json_array_size(json_object_get(all, "consumers"));
 	size_t room = found > log->pull->api.consumers ? found : log->pull->api.consumers;
 
 	if (room > FILE_CONSUMERS_MAX)
@@ -167,25 +115,19 @@ static int make_room(struct pull_log *log, json_t *file)
 
 int consumers_load(struct pull_log *log)
 {
-	char path[PATH_MAX], *text = NULL;
-	json_t *file = NULL;
-	size_t len;
+	json_t *all = NULL;
 	int r, known;
 
 	log->file_log_id = log->log_id;
-	snprintf(path, sizeof(path), "%s/%s", log->dir, CONSUMERS_FILE);
-	r = file_read(path, FILE_MAX, &text, &len);
-	if (r == 0)
-		file = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-	known = make_room(log, file);
+	r = json_file_load(log->dir, CONSUMERS_FILE, FILE_MAX, SCHEMA, "all", &all);
+	known = make_room(log, all);
 	if (known < 0)
 		r = known;
 	else if (r == 0)
-		r = file != NULL ? file_parse(log, file) : -EBADMSG;
+		r = all_parse(log, all);
 	if (r < 0 && r != -ESTALE)
 		for (unsigned i = 0; i < log->consumer_room; i++)
 			log->consumers[i].used = false;
-	json_decref(file);
-	free(text);
-	return r == -ENOENT ? 0 : r == -EFBIG ? -EBADMSG : r;
+	json_decref(all);
+	return r == -ENOENT ? 0 : r;
 }

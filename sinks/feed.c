@@ -25,11 +25,6 @@ static const struct counter_def defs[SINK_COUNTER_COUNT] = {
 #undef X
 };
 
-static const struct sink_driver *const drivers[] = {
-	[SINK_KAFKA] = &sink_kafka,
-	[SINK_FILES] = &sink_files,
-};
-
 bool sink_wait(const struct sink_target *target, uint64_t ns)
 {
 	while (ns > 0 && !atomic_load(target->stop)) {
@@ -312,7 +307,7 @@ int feed_init(struct feed *feed, const struct config *config, const struct confi
 {
 	int err;
 
-	feed->driver = drivers[sink->kind];
+	feed->driver = sink_driver_of(sink->kind);
 	feed->log = *log;
 	snprintf(feed->dir, sizeof(feed->dir), "%s", log->dir);
 	feed->log.dir = feed->dir;

@@ -3,6 +3,7 @@
 
 #include "common/units.h"
 #include "wal/arrow.h"
+#include "wal/export.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FORMAT "millrace.batches/1"
 #define MAGIC_BYTES 8u // with its zeros
 
 int files_list_open(const struct files_list *list, const char *name)
@@ -59,7 +59,7 @@ static int parse(const uint8_t *page, const struct sink_target *target, struct f
 	uint64_t partition;
 
 	wal_id_text(&target->log_id, log_id);
-	if (!value_is(page, "format", FORMAT) || !value_is(page, "log_id", log_id) ||
+	if (!value_is(page, "format", WAL_EXPORT_FORMAT) || !value_is(page, "log_id", log_id) ||
 		!value_number(page, "partition", &partition) || partition != target->partition ||
 		!value_number(page, "first_batch", &ret->first) ||
 		!value_number(page, "last_batch", &ret->last) || ret->first > ret->last ||

@@ -2,6 +2,7 @@
 #include "sinks/files_plan.h"
 
 #include "common/file.h"
+#include "common/units.h"
 
 #include <jansson.h>
 
@@ -43,15 +44,6 @@ int files_plan_save(const char *dir, const char *sink, const struct files_plan *
 	return file_replace(dir, name, text, len);
 }
 
-static bool number_parse(const char *text, uint64_t *ret)
-{
-	char *end;
-
-	errno = 0;
-	*ret = strtoull(text, &end, 10);
-	return *text >= '0' && *text <= '9' && *end == '\0' && errno == 0;
-}
-
 // Nothing that could leave the sink's directory.
 static bool name_good(const char *name)
 {
@@ -83,7 +75,7 @@ static int plan_parse(json_t *json, struct files_plan *ret)
 		    &distrusted) < 0)
 		return -EBADMSG;
 	ret->distrusted = distrusted;
-	if (!number_parse(first, &ret->first) || !number_parse(last, &ret->last) ||
+	if (!units_parse_uint(first, &ret->first) || !units_parse_uint(last, &ret->last) ||
 		ret->first > ret->last || !name_good(name) ||
 		!text_take(log_id, ret->log_id, sizeof(ret->log_id)) ||
 		!text_take(receiver, ret->receiver, sizeof(ret->receiver)) ||

@@ -137,3 +137,4 @@ struct wal_cursor sink_cursor_behind(const struct wal_batch *batch);
 
 extern const struct sink_driver sink_kafka;
 extern const struct sink_driver sink_files;
+const struct sink_driver *sink_driver_of(enum config_sink_kind kind);

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "wal/cursor.h"
 
-#include "common/crc32c.h"
 #include "common/file.h"
+#include "common/json_file.h"
+#include "common/units.h"
 
 #include <jansson.h>
 
@@ -16,7 +17,6 @@
 
 #define SCHEMA "millrace.cursor/1"
 #define FILE_MAX 4096u
-#define TEXT_FLAGS (JSON_COMPACT | JSON_SORT_KEYS) // what the CRC is of
 
 static json_t *cursor_json(const struct wal_cursor *cursor)
 {
@@ -41,18 +41,6 @@ void wal_cursor_text(const struct wal_cursor *cursor, char ret[WAL_CURSOR_TEXT_B
 		id, cursor->batch, cursor->seq, cursor->crc);
 }
 
-// All of the text, and no sign before it.
-static bool number_parse(const char *text, uint64_t *ret)
-{
-	char *end;
-
-	if (*text < '0' || *text > '9')
-		return false;
-	errno = 0;
-	*ret = strtoull(text, &end, 10);
-	return errno == 0 && *end == '\0';
-}
-
 static bool crc_parse(const char *text, uint32_t *ret)
 {
 	if (strlen(text) != 8 || strspn(text, "0123456789abcdef") != 8)
@@ -68,8 +56,8 @@ static int cursor_of(json_t *from, struct wal_cursor *ret)
 
 	if (json_unpack(from, "{s:s, s:s, s:s, s:s!}", "log_id", &id, "batch", &batch, "seq", &seq,
 		    "crc", &crc) < 0 ||
-		!wal_id_parse(id, &cursor.log_id) || !number_parse(batch, &cursor.batch) ||
-		!number_parse(seq, &cursor.seq) || !crc_parse(crc, &cursor.crc))
+		!wal_id_parse(id, &cursor.log_id) || !units_parse_uint(batch, &cursor.batch) ||
+		!units_parse_uint(seq, &cursor.seq) || !crc_parse(crc, &cursor.crc))
 		return -EBADMSG;
 	*ret = cursor;
 	return 0;
@@ -84,15 +72,6 @@ int wal_cursor_parse(const char *text, size_t len, struct wal_cursor *ret)
 	return r;
 }
 
-static uint32_t crc_of(const json_t *cursor)
-{
-	char *text = json_dumps(cursor, TEXT_FLAGS);
-	uint32_t crc = text != NULL ? crc32c(text, strlen(text)) : 0;
-
-	free(text);
-	return crc;
-}
-
 // A name comes from a configuration or a client: it must not lead elsewhere.
 static int file_name(const char *name, char ret[NAME_MAX + 1])
 {
@@ -104,79 +83,43 @@ static int file_name(const char *name, char ret[NAME_MAX + 1])
 	return n < 0 || n > NAME_MAX ? -ENAMETOOLONG : 0;
 }
 
-static int path_of(const char *dir, const char *name, char ret[PATH_MAX])
+int wal_cursor_save(const char *dir, const char *name, const struct wal_cursor *cursor)
 {
 	char file[NAME_MAX + 1];
+	json_t *content;
 	int r = file_name(name, file);
 
 	if (r < 0)
 		return r;
-	return snprintf(ret, PATH_MAX, "%s/%s", dir, file) < PATH_MAX ? 0 : -ENAMETOOLONG;
-}
-
-int wal_cursor_save(const char *dir, const char *name, const struct wal_cursor *cursor)
-{
-	char file_of[NAME_MAX + 1], *text = NULL;
-	json_t *inner, *file = NULL;
-	int r = file_name(name, file_of);
-
-	if (r < 0)
-		return r;
-	inner = cursor_json(cursor);
-	if (inner != NULL)
-		file = json_pack("{s:s, s:I, s:O}", "schema", SCHEMA, "crc32c",
-			(json_int_t)crc_of(inner), "cursor", inner);
-	if (file != NULL)
-		text = json_dumps(file, JSON_INDENT(1));
-	r = text != NULL ? file_replace(dir, file_of, text, strlen(text)) : -ENOMEM;
-	free(text);
-	json_decref(file);
-	json_decref(inner);
+	content = cursor_json(cursor);
+	r = json_file_save(dir, file, SCHEMA, "cursor", content);
+	json_decref(content);
 	return r;
-}
-
-static int file_parse(json_t *file, struct wal_cursor *ret)
-{
-	const char *schema;
-	json_int_t crc;
-	json_t *cursor;
-
-	if (json_unpack(file, "{s:s, s:I, s:o!}", "schema", &schema, "crc32c", &crc, "cursor",
-		    &cursor) < 0 ||
-		strcmp(schema, SCHEMA) != 0)
-		return -EBADMSG;
-#ifndef MUTANT_CURSOR_CRC
-	if (crc != (json_int_t)crc_of(cursor))
-		return -EBADMSG;
-#endif
-	return cursor_of(cursor, ret);
 }
 
 int wal_cursor_load(const char *dir, const char *name, struct wal_cursor *ret)
 {
-	char path[PATH_MAX], *text = NULL;
-	json_t *file;
-	size_t len;
-	int r = path_of(dir, name, path);
+	char file[NAME_MAX + 1];
+	json_t *content = NULL;
+	int r = file_name(name, file);
 
 	if (r == 0)
-		r = file_read(path, FILE_MAX, &text, &len);
-	if (r == 0) {
-		file = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-		r = file != NULL ? file_parse(file, ret) : -EBADMSG;
-		json_decref(file);
-	}
-	free(text);
-	return r == -EFBIG ? -EBADMSG : r;
+		r = json_file_load(dir, file, FILE_MAX, SCHEMA, "cursor", &content);
+	if (r == 0)
+		r = cursor_of(content, ret);
+	json_decref(content);
+	return r == -EPROTONOSUPPORT ? -EBADMSG : r;
 }
 
 int wal_cursor_remove(const char *dir, const char *name)
 {
-	char path[PATH_MAX];
-	int r = path_of(dir, name, path);
+	char file[NAME_MAX + 1], path[PATH_MAX];
+	int r = file_name(name, file);
 
 	if (r < 0)
 		return r;
+	if (snprintf(path, sizeof(path), "%s/%s", dir, file) >= (int)sizeof(path))
+		return -ENAMETOOLONG;
 	if (unlink(path) < 0)
 		return errno == ENOENT ? 0 : -errno;
 	return file_sync_dir(dir);

@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORMAT "millrace.batches/1"
 #define ALIGN 8u // of messages and bodies
 #define PAIRS 7
 
@@ -103,7 +102,7 @@ static int info_copy(struct wal_export *export, const struct wal_export_info *in
 static void pairs_of(const struct wal_export *export, struct schema_pair ret[PAIRS])
 {
 	const struct schema_pair pairs[PAIRS] = {
-		{"format", FORMAT},
+		{"format", WAL_EXPORT_FORMAT},
 		{"log_id", export->log_id},
 		{"receiver", export->receiver},
 		{"partition", export->partition},

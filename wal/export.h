@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define WAL_EXPORT_FORMAT "millrace.batches/1" // as the schema's metadata names it
+
 enum wal_export_form {
 	WAL_EXPORT_STREAM, // Arrow IPC stream
 	WAL_EXPORT_FILE,   // Arrow IPC file: the same with a footer

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #include "wal/scrub_place.h"
 
-#include "common/crc32c.h"
-#include "common/file.h"
+#include "common/json_file.h"
 
 #include <jansson.h>
 
@@ -14,7 +13,6 @@
 
 #define SCHEMA "millrace.scrub-place/1"
 #define FILE_MAX (64u << 10)
-#define TEXT_FLAGS (JSON_COMPACT | JSON_SORT_KEYS) // what the CRC is of
 
 static json_t *point_json(const struct wal_walk_point *point)
 {
@@ -50,31 +48,12 @@ static json_t *place_json(const struct scrub_place *place)
 		"damage", damage);
 }
 
-static uint32_t crc_of(const json_t *place)
-{
-	char *text = json_dumps(place, TEXT_FLAGS);
-	uint32_t crc = text != NULL ? crc32c(text, strlen(text)) : 0;
-
-	free(text);
-	return crc;
-}
-
 int scrub_place_save(const char *dir, const struct scrub_place *place)
 {
-	json_t *inner = place_json(place), *file = NULL;
-	char *text = NULL;
-	int r = -ENOMEM;
+	json_t *content = place_json(place);
+	int r = json_file_save(dir, SCRUB_PLACE_NAME, SCHEMA, "place", content);
 
-	if (inner != NULL)
-		file = json_pack("{s:s, s:I, s:O}", "schema", SCHEMA, "crc32c",
-			(json_int_t)crc_of(inner), "place", inner);
-	if (file != NULL)
-		text = json_dumps(file, JSON_INDENT(1));
-	if (text != NULL)
-		r = file_replace(dir, SCRUB_PLACE_NAME, text, strlen(text));
-	free(text);
-	json_decref(file);
-	json_decref(inner);
+	json_decref(content);
 	return r;
 }
 
@@ -149,45 +128,17 @@ static bool place_parse(json_t *from, struct scrub_place *ret)
 	return wal_id_parse(id, &ret->log_id) && point_parse(point, &ret->from);
 }
 
-// The version before all else: a later one may lay out the rest otherwise.
-static int file_parse(json_t *file, struct scrub_place *ret)
-{
-	const char *schema;
-	json_int_t crc;
-	json_t *place;
-
-	if (json_unpack(file, "{s:s}", "schema", &schema) < 0 ||
-		strncmp(schema, SCHEMA, strlen(SCHEMA) - 1) != 0)
-		return -EBADMSG;
-	if (strcmp(schema, SCHEMA) != 0)
-		return -EPROTONOSUPPORT;
-	if (json_unpack(file, "{s:I, s:o}", "crc32c", &crc, "place", &place) < 0)
-		return -EBADMSG;
-#ifndef MUTANT_SCRUB_PLACE_CRC
-	if (crc != (json_int_t)crc_of(place))
-		return -EBADMSG;
-#endif
-	return place_parse(place, ret) ? 0 : -EBADMSG;
-}
-
 int scrub_place_load(const char *dir, const struct wal_id *log_id, struct scrub_place *ret)
 {
-	char path[PATH_MAX], *text = NULL;
-	json_t *file;
-	size_t len;
-	int r;
+	json_t *content = NULL;
+	int r = json_file_load(dir, SCRUB_PLACE_NAME, FILE_MAX, SCHEMA, "place", &content);
 
-	snprintf(path, sizeof(path), "%s/%s", dir, SCRUB_PLACE_NAME);
-	r = file_read(path, FILE_MAX, &text, &len);
-	if (r == 0) {
-		file = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
-		r = file != NULL ? file_parse(file, ret) : -EBADMSG;
-		json_decref(file);
-	}
-	free(text);
+	if (r == 0 && !place_parse(content, ret))
+		r = -EBADMSG;
+	json_decref(content);
 	if (r == 0 && !wal_id_equal(&ret->log_id, log_id))
 		r = -ESTALE;
 	if (r < 0)
 		*ret = (struct scrub_place){.log_id = *log_id};
-	return r == -EFBIG ? -EBADMSG : r;
+	return r;
 }
