@@ -75,25 +75,17 @@ static void add_disk(const struct receiver *r, json_t *data)
 static json_t *slowest_sink(const struct receiver *r)
 {
 	struct sink_status worst = {0}, status;
-	uint64_t most = 0;
 
 	for (unsigned i = 0; i < sinks_count(r->sinks); i++) {
-		uint64_t behind;
-
 		sinks_status(r->sinks, i, &status);
-		behind = status.durable_seq > status.cursor.seq
-				 ? status.durable_seq - status.cursor.seq
-				 : 0;
-		if (worst.config == NULL || behind > most) {
+		if (worst.config == NULL || status.lag_events > worst.lag_events)
 			worst = status;
-			most = behind;
-		}
 	}
 	if (worst.config == NULL)
 		return json_null();
 	return json_pack("{s:s, s:i, s:s, s:I}", "sink", worst.config->name, "partition",
 		(int)worst.partition, "state", sink_state_text(worst.state), "lag_events",
-		(json_int_t)most);
+		(json_int_t)worst.lag_events);
 }
 
 void api_status(const struct http_request *req, struct http_reply *reply, void *arg)

@@ -4,11 +4,6 @@
 #include "common/json.h"
 #include "dataplane/receiver.h"
 
-static uint64_t behind(uint64_t have, uint64_t delivered)
-{
-	return have > delivered ? have - delivered : 0;
-}
-
 static json_t *cursor_json(const struct sink_status *status)
 {
 	char id[33];
@@ -48,8 +43,8 @@ static json_t *sink_json(const struct sink_status *status)
 		"partition", (int)status->partition, "required", (int)status->config->required,
 		"state", sink_state_text(status->state), "since", time_text(status->since, since),
 		"why", status->why[0] != '\0' ? status->why : NULL, "cursor", cursor_json(status),
-		"lag_batches", (json_int_t)behind(status->durable_batch, status->cursor.batch),
-		"lag_events", (json_int_t)behind(status->durable_seq, status->cursor.seq));
+		"lag_batches", (json_int_t)status->lag_batches, "lag_events",
+		(json_int_t)status->lag_events);
 
 	if (data == NULL)
 		return json_null();

@@ -229,19 +229,31 @@ int feed_start(struct feed *feed)
 	return err;
 }
 
-// Reader's thread: how far the sink is behind, also while a delivery takes long.
-static void refresh(void *arg)
+static uint64_t behind(uint64_t have, uint64_t delivered)
 {
-	struct feed *feed = arg;
+	return have > delivered ? have - delivered : 0;
+}
+
+void feed_lag(struct feed *feed, uint64_t *batches, uint64_t *events)
+{
 	const struct wal_state *state = wal_state(feed->log.wal);
 	uint64_t batch = atomic_load(&state->durable_batch), seq = atomic_load(&state->durable_seq);
 
 	pthread_mutex_lock(&feed->lock);
-	counter_set(&feed->values[SINK_lag_batches],
-		batch > feed->cursor.batch ? batch - feed->cursor.batch : 0);
-	counter_set(&feed->values[SINK_lag_events],
-		seq > feed->cursor.seq ? seq - feed->cursor.seq : 0);
+	*batches = behind(batch, feed->cursor.batch);
+	*events = behind(seq, feed->cursor.seq);
 	pthread_mutex_unlock(&feed->lock);
+}
+
+// Reader's thread: also while a delivery takes long.
+static void refresh(void *arg)
+{
+	struct feed *feed = arg;
+	uint64_t batches, events;
+
+	feed_lag(feed, &batches, &events);
+	counter_set(&feed->values[SINK_lag_batches], batches);
+	counter_set(&feed->values[SINK_lag_events], events);
 }
 
 static void register_counters(struct feed *feed)

@@ -50,6 +50,8 @@ int feed_init(struct feed *feed, const struct config *config, const struct confi
 	unsigned partition, const struct sinks_partition *log);
 int feed_start(struct feed *feed);
 void feed_end(struct feed *feed);
+// How far the sink is behind what is sealed, and what is durable. Any thread.
+void feed_lag(struct feed *feed, uint64_t *batches, uint64_t *events);
 
 // feed_cursor.c: what the feed's file and the other side say, brought together, and compared with
 // the log. 0: feed->cursor is where to begin. Below 0: the driver's errors, or -ESTALE: stop, the

@@ -122,7 +122,6 @@ unsigned sinks_count(const struct sinks *sinks)
 void sinks_status(const struct sinks *sinks, unsigned index, struct sink_status *ret)
 {
 	struct feed *feed = &sinks->feeds[index];
-	const struct wal_state *state = wal_state(feed->log.wal);
 
 	pthread_mutex_lock(&feed->lock);
 	*ret = (struct sink_status){.config = feed->target.config,
@@ -133,8 +132,7 @@ void sinks_status(const struct sinks *sinks, unsigned index, struct sink_status 
 		.cursor = feed->cursor};
 	memcpy(ret->why, feed->why, sizeof(ret->why));
 	pthread_mutex_unlock(&feed->lock);
-	ret->durable_batch = atomic_load(&state->durable_batch);
-	ret->durable_seq = atomic_load(&state->durable_seq);
+	feed_lag(feed, &ret->lag_batches, &ret->lag_events);
 	for (unsigned i = 0; i < SINK_COUNTER_COUNT; i++)
 		ret->counters[i] = counter_get(&feed->values[i]);
 }

@@ -46,7 +46,7 @@ struct sink_status {
 	int64_t since; // real time, ns, of the state
 	bool has_cursor;
 	struct wal_cursor cursor;
-	uint64_t durable_batch, durable_seq; // of the log
+	uint64_t lag_batches, lag_events; // sealed and durable in the log, and not confirmed
 	uint64_t counters[SINK_COUNTER_COUNT];
 };
 
