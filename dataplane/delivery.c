@@ -62,23 +62,19 @@ static int check_gone(struct receiver *r, unsigned number)
 static int make_outlets(struct receiver *r)
 {
 	char dirs[CONFIG_PARTITIONS_MAX][CONFIG_PATH_MAX + 16];
-	struct sinks_partition logs[CONFIG_PARTITIONS_MAX];
-	struct pull_partition pulled[CONFIG_PARTITIONS_MAX];
+	struct wal_live logs[CONFIG_PARTITIONS_MAX];
 	int err;
 
 	for (unsigned p = 0; p < r->dp.partition_count; p++) {
 		const struct partition *partition = &r->dp.partitions[p];
 
 		snprintf(dirs[p], sizeof(dirs[p]), "%s/%u", r->config.data, p);
-		logs[p] = (struct sinks_partition){
-			partition->wal, dirs[p], partition->recovery.log_id};
-		pulled[p] = (struct pull_partition){
-			partition->wal, dirs[p], partition->recovery.log_id};
+		logs[p] = (struct wal_live){partition->wal, dirs[p], partition->recovery.log_id};
 	}
 	err = sinks_new(&r->sinks, &r->config, logs, r->dp.partition_count);
 	if (err == 0)
-		err = pull_new(&r->pull, &r->config.api, r->config.receiver, pulled,
-			r->dp.partition_count);
+		err = pull_new(
+			&r->pull, &r->config.api, r->config.receiver, logs, r->dp.partition_count);
 	return err;
 }
 

@@ -43,7 +43,7 @@ struct pull_log *pull_log_of(struct pull *pull, const char *text, struct http_re
 	return NULL;
 }
 
-static int start_log(struct pull *pull, unsigned number, const struct pull_partition *partition)
+static int start_log(struct pull *pull, unsigned number, const struct wal_live *partition)
 {
 	struct pull_log *log = &pull->logs[number];
 
@@ -71,7 +71,7 @@ static void stop_log(struct pull_log *log)
 }
 
 int pull_new(struct pull **ret, const struct config_api *api, const char *receiver,
-	const struct pull_partition *partitions, unsigned count)
+	const struct wal_live *partitions, unsigned count)
 {
 	struct pull *pull = calloc(1, sizeof(*pull));
 	int err = -ENOMEM;

@@ -12,19 +12,13 @@
 #include "http/server.h"
 #include "wal/wal.h"
 
-struct pull_partition {
-	struct wal *wal;
-	const char *dir; // of its log; consumers.json is kept there
-	struct wal_id log_id;
-};
-
 struct pull;
 
 // 'partitions' is copied, the logs must outlive it. Consumers that are known hold retention from
 // here on: call it while the logs still keep everything (struct wal_options.hold). A file of
 // consumers that can't be taken is no error, but an alarm. Control thread.
 int pull_new(struct pull **ret, const struct config_api *api, const char *receiver,
-	const struct pull_partition *partitions, unsigned count);
+	const struct wal_live *partitions, unsigned count);
 // After the server has stopped, and before the logs are closed. NULL is fine.
 void pull_free(struct pull *pull);
 

@@ -315,7 +315,7 @@ static int load_cursor(struct feed *feed)
 }
 
 int feed_init(struct feed *feed, const struct config *config, const struct config_sink *sink,
-	unsigned partition, const struct sinks_partition *log)
+	unsigned partition, const struct wal_live *log)
 {
 	int err;
 

@@ -12,7 +12,7 @@
 struct feed {
 	const struct sink_driver *driver;
 	struct sink_target target;
-	struct sinks_partition log;
+	struct wal_live log;
 	char dir[CONFIG_PATH_MAX + 16];   // log.dir
 	void (*moved)(struct feed *feed); // after cursor.seq has changed; the feed's thread
 	void *owner;
@@ -47,7 +47,7 @@ struct feed {
 // Fills in a feed, reads its cursor's file, holds retention. The log must be open. After an error,
 // too, feed_end().
 int feed_init(struct feed *feed, const struct config *config, const struct config_sink *sink,
-	unsigned partition, const struct sinks_partition *log);
+	unsigned partition, const struct wal_live *log);
 int feed_start(struct feed *feed);
 void feed_end(struct feed *feed);
 // How far the sink is behind what is sealed, and what is durable. Any thread.

@@ -39,7 +39,7 @@ static void feed_moved(struct feed *feed)
 }
 
 static int make_feeds(struct sinks *sinks, const struct config *config,
-	const struct sinks_partition *partitions, unsigned count)
+	const struct wal_live *partitions, unsigned count)
 {
 	sinks->feeds = calloc((size_t)count * config->sink_count + 1, sizeof(*sinks->feeds));
 	if (sinks->feeds == NULL)
@@ -60,8 +60,8 @@ static int make_feeds(struct sinks *sinks, const struct config *config,
 	return 0;
 }
 
-int sinks_new(struct sinks **ret, const struct config *config,
-	const struct sinks_partition *partitions, unsigned count)
+int sinks_new(struct sinks **ret, const struct config *config, const struct wal_live *partitions,
+	unsigned count)
 {
 	struct sinks *sinks = calloc(1, sizeof(*sinks));
 	int err;

@@ -9,16 +9,10 @@
 
 struct sinks;
 
-struct sinks_partition {
-	struct wal *wal;
-	const char *dir; // copied
-	struct wal_id log_id;
-};
-
 // Makes the feeds and holds what they have not delivered; nothing is delivered yet. 'config' and
 // the logs must outlive it. Control thread.
-int sinks_new(struct sinks **ret, const struct config *config,
-	const struct sinks_partition *partitions, unsigned count);
+int sinks_new(struct sinks **ret, const struct config *config, const struct wal_live *partitions,
+	unsigned count);
 
 // Starts their threads. Control thread.
 int sinks_start(struct sinks *sinks);

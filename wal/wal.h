@@ -101,6 +101,13 @@ enum wal_counter {
 		WAL_COUNTER_COUNT
 };
 
+// A log that is being written, for whoever hands on what is in it.
+struct wal_live {
+	struct wal *wal;
+	const char *dir; // who is given one copies it
+	struct wal_id log_id;
+};
+
 // What recovery found and did.
 struct wal_recovery {
 	bool created; // a new log

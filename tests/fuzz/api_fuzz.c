@@ -111,7 +111,7 @@ static void add_log(void)
 static void serve(void)
 {
 	static const struct config_api api = {.consumers = 4, .consumer_ttl_ns = 3600000000000u};
-	struct pull_partition partition = {.wal = receiver.dp.partitions[0].wal,
+	struct wal_live partition = {.wal = receiver.dp.partitions[0].wal,
 		.dir = dir,
 		.log_id = receiver.dp.partitions[0].recovery.log_id};
 	struct http_options options = {.socket_path = path,

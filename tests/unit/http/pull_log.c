@@ -91,8 +91,7 @@ void pull_log_close(struct pull_log_fixture *f)
 
 int pull_log_serve(struct pull_log_fixture *f, const char *socket_path, char *why)
 {
-	struct pull_partition partition = {
-		.wal = f->wal, .dir = f->dir, .log_id = f->report.log_id};
+	struct wal_live partition = {.wal = f->wal, .dir = f->dir, .log_id = f->report.log_id};
 	struct http_options options = {
 		.socket_path = socket_path, .receiver = "test", .api = &f->api, .tick = pull_tick};
 	int r;

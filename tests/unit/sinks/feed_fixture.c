@@ -129,7 +129,7 @@ void open_log(const struct logbuilder *lb, uint64_t retain)
 
 void make_sinks(const struct logbuilder *lb, enum config_sink_kind kind, int wanted)
 {
-	struct sinks_partition log = {.wal = wal, .dir = lb->dir, .log_id = log_id};
+	struct wal_live log = {.wal = wal, .dir = lb->dir, .log_id = log_id};
 
 	config.sink_count = 1;
 	config.sinks[0].kind = kind;
