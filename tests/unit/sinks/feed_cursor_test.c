@@ -15,12 +15,10 @@
 
 #include <cmocka.h>
 
-// The three that must fit together: the file, the other side, the log.
-static void assert_stops(struct logbuilder *lb, const struct wal_cursor *ours,
-	const struct wal_cursor *theirs, const char *part)
+// The three that must fit together: the file, the other side, the log. NULL: there is none.
+static void start_with(
+	struct logbuilder *lb, const struct wal_cursor *ours, const struct wal_cursor *theirs)
 {
-	struct sink_status status;
-
 	script.count = 0;
 	script.recall = theirs != NULL;
 	if (theirs != NULL)
@@ -31,6 +29,14 @@ static void assert_stops(struct logbuilder *lb, const struct wal_cursor *ours,
 		wal_cursor_remove(lb->dir, "out");
 	open_log(lb, 0);
 	start(lb, SINK_KAFKA);
+}
+
+static void assert_stops(struct logbuilder *lb, const struct wal_cursor *ours,
+	const struct wal_cursor *theirs, const char *part)
+{
+	struct sink_status status;
+
+	start_with(lb, ours, theirs);
 	status = wait_for(SINK_STOPPED, UINT64_MAX);
 	if (strstr(status.why, part) == NULL)
 		fail_msg("'%s' is not in: %s", part, status.why);
@@ -69,16 +75,7 @@ static void what_does_not_fit_together_stops_it(void **state)
 static void assert_goes_on(struct logbuilder *lb, const struct wal_cursor *ours,
 	const struct wal_cursor *theirs, uint64_t from)
 {
-	script.count = 0;
-	script.recall = theirs != NULL;
-	if (theirs != NULL)
-		script.remote = *theirs;
-	if (ours != NULL)
-		assert_int_equal(wal_cursor_save(lb->dir, "out", ours), 0);
-	else
-		wal_cursor_remove(lb->dir, "out");
-	open_log(lb, 0);
-	start(lb, SINK_KAFKA);
+	start_with(lb, ours, theirs);
 	assert_int_equal(wait_for(SINK_DELIVERING, BATCHES).counters[SINK_given_up], 0);
 	stop();
 	assert_seen(from, BATCHES - (unsigned)from);

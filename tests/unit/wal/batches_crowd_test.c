@@ -19,22 +19,6 @@
 #define ROWS 100u
 #define PAYLOAD 300u
 
-static int setup(void **state)
-{
-	struct log_fixture *f = malloc(sizeof(*f));
-
-	log_fixture_init(f);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	log_fixture_done(*state);
-	free(*state);
-	return 0;
-}
-
 // Sealed by a block of no rows or by its last one.
 static void write_batch(struct log_fixture *f, unsigned blocks, bool empty)
 {
@@ -140,7 +124,7 @@ static void readers_beside_a_writer_that_compresses(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, log_fixture_setup, log_fixture_teardown)
 		T(readers_beside_a_writer_see_only_what_was_written),
 		T(readers_beside_a_writer_that_compresses),
 	};

@@ -118,3 +118,19 @@ void log_fixture_stop(struct log_fixture *f)
 	wal_close(f->wal);
 	f->wal = NULL;
 }
+
+int log_fixture_setup(void **state)
+{
+	struct log_fixture *f = malloc(sizeof(*f));
+
+	log_fixture_init(f);
+	*state = f;
+	return 0;
+}
+
+int log_fixture_teardown(void **state)
+{
+	log_fixture_done(*state);
+	free(*state);
+	return 0;
+}

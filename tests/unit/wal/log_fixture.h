@@ -23,6 +23,10 @@ struct log_fixture {
 void log_fixture_init(struct log_fixture *f);
 void log_fixture_done(struct log_fixture *f); // closes the log, too
 
+// The same as a test's setup and teardown: *state is a struct log_fixture.
+int log_fixture_setup(void **state);
+int log_fixture_teardown(void **state);
+
 // wal_open() with the options as they are; 'fake': the next wal_attach() gets a fake disk.
 void log_fixture_open(struct log_fixture *f, bool fake);
 

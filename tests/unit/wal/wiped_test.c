@@ -16,22 +16,6 @@
 
 #include <cmocka.h>
 
-static int setup(void **state)
-{
-	struct log_fixture *f = malloc(sizeof(*f));
-
-	log_fixture_init(f);
-	*state = f;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	log_fixture_done(*state);
-	free(*state);
-	return 0;
-}
-
 static void begin(struct log_fixture *f)
 {
 	log_fixture_open(f, false);
@@ -160,7 +144,7 @@ static void a_log_that_is_there_is_never_missed(void **state)
 
 int main(void)
 {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, log_fixture_setup, log_fixture_teardown)
 	const struct CMUnitTest tests[] = {
 		T(files_removed_under_load_fail_the_log),
 		T(a_directory_renamed_under_load_fails_the_log),

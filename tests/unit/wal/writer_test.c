@@ -26,24 +26,6 @@ static void open_log(struct log_fixture *f, bool fake)
 	assert_int_equal(wal_attach(f->wal), 0);
 }
 
-static int setup(void **state)
-{
-	struct log_fixture *f = malloc(sizeof(*f));
-
-	log_fixture_init(f);
-	*state = f;
-
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	log_fixture_done(*state);
-	free(*state);
-
-	return 0;
-}
-
 static struct wal_block *get_block(struct log_fixture *f)
 {
 	struct wal_block *b = NULL;
@@ -393,7 +375,7 @@ static void the_first_page_keeps_texts_that_the_caller_has_freed(void **state)
 	assert_non_null(memmem(f->disk->ops[op].buf, WAL_SCHEMA_BYTES, "\"kept\"", 6));
 }
 
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, log_fixture_setup, log_fixture_teardown)
 
 int main(void)
 {
