@@ -61,11 +61,11 @@ static void set_state(struct feed *feed, enum sink_state state)
 
 static void publish_reads(struct feed *feed)
 {
-	uint64_t memory, disk;
+	struct wal_batches_reads reads = wal_batches_reads(feed->batches);
 
-	wal_batches_sources(feed->batches, &memory, &disk);
-	counter_set(&feed->values[SINK_memory_blocks], memory);
-	counter_set(&feed->values[SINK_disk_blocks], disk);
+	counter_set(&feed->values[SINK_memory_blocks], reads.memory);
+	counter_set(&feed->values[SINK_disk_blocks], reads.disk);
+	counter_set(&feed->values[SINK_gave_way], reads.gave_way);
 }
 
 // Events that were to be delivered and aren't in the log any more: counted and told once.

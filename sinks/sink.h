@@ -36,6 +36,7 @@
 	X(given_up, TOTAL, "events that retention took before they were delivered") \
 	X(memory_blocks, TOTAL, "blocks read from the writer's memory") \
 	X(disk_blocks, TOTAL, "blocks read from the disk") \
+	X(gave_way, TOTAL, "blocks of these before which the log's writes were let pass") \
 	X(lag_batches, GAUGE, "sealed batches not confirmed") \
 	X(lag_events, GAUGE, "durable events not confirmed") \
 	X(stopped, GAUGE, "1 after the sink stopped by itself, with an alarm")

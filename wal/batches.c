@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+#define GIVE_WAY_STEP_US 500
+#define GIVE_WAY_STEPS 40
 
 int wal_batches_open(
 	struct wal_batches **ret, const char *dir, const struct wal *wal, uint64_t number)
@@ -183,6 +187,25 @@ static bool read_from_memory(struct wal_batches *b, struct wal_block_view *ret)
 	       wal_walk_take(&b->read, b->copy, place->len, ret);
 }
 
+static bool disk_is_wanted(const struct wal_batches *b)
+{
+	return b->wal &&
+	       4 * atomic_load(&wal_state(b->wal)->in_flight) > b->wal->options.log.queue_depth;
+}
+
+// What the log writes comes first. Not for ever: on a disk that is always late, who has fallen
+// behind would never catch up, and would hold what retention could give back.
+static void give_way(struct wal_batches *b)
+{
+	unsigned steps = 0;
+
+#ifndef MUTANT_NEVER_GIVES_WAY
+	for (; steps < GIVE_WAY_STEPS && disk_is_wanted(b); steps++)
+		usleep(GIVE_WAY_STEP_US);
+#endif
+	b->reads.gave_way += steps > 0;
+}
+
 // A block of the present batch can't be had. It was below what is durable when the batch was looked
 // at.
 static int lost_block(struct wal_batches *b, int step)
@@ -211,14 +234,15 @@ int wal_batches_block(struct wal_batches *b, struct wal_block_view *ret)
 		return 0;
 	from = wal_walk_point(&b->read);
 	if (read_from_memory(b, ret)) {
-		b->memory_blocks++;
+		b->reads.memory++;
 	} else {
+		give_way(b);
 		step = wal_walk_next(&b->read, ret);
 		if (step != WAL_STEP_BLOCK) // not out of what was read ahead
 			step = wal_walk_next(&b->read, ret);
 		if (step != WAL_STEP_BLOCK)
 			return lost_block(b, step);
-		b->disk_blocks++;
+		b->reads.disk++;
 	}
 	// What the batch was said to be rests on the ends of its blocks as they were looked at.
 	if (b->blocks_left == 1 && memcmp(ret->trailer, &b->last, sizeof(b->last)) != 0) {
@@ -266,8 +290,7 @@ const char *wal_batches_why(const struct wal_batches *b)
 	return b->why;
 }
 
-void wal_batches_sources(const struct wal_batches *b, uint64_t *memory, uint64_t *disk)
+struct wal_batches_reads wal_batches_reads(const struct wal_batches *b)
 {
-	*memory = b->memory_blocks;
-	*disk = b->disk_blocks;
+	return b->reads;
 }

@@ -55,5 +55,8 @@ const char *wal_batches_listeners(const struct wal_batches *batches);
 
 const char *wal_batches_why(const struct wal_batches *batches);
 
-// Blocks that came out of memory and from the disk.
-void wal_batches_sources(const struct wal_batches *batches, uint64_t *memory, uint64_t *disk);
+struct wal_batches_reads {
+	uint64_t memory, disk; // blocks that came from there
+	uint64_t gave_way;     // blocks of the disk before which the log's writes were let pass
+};
+struct wal_batches_reads wal_batches_reads(const struct wal_batches *batches);

@@ -40,7 +40,7 @@ struct wal_batches {
 	char *listeners;         // of its segment; stays when that is closed
 	uint8_t *copy;           // of a block from memory
 	size_t copy_room;
-	uint64_t memory_blocks, disk_blocks;
+	struct wal_batches_reads reads;
 	char why[768];
 };
 

@@ -5,7 +5,6 @@
 #include "wal/batches_internal.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -107,32 +106,18 @@ static int list(struct wal_batches *b, struct listing *ret)
 	return 0;
 }
 
-static int open_file(const struct wal_batches *b, const struct wal_segment_file *file)
-{
-	char path[CONFIG_PATH_MAX + 64];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", b->dir, file->name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
-// A segment's header. -ENOENT: taken away; else as wal_schema_parse().
+// A segment's header. -ENOENT: taken away; else as wal_walk_open().
 static int header_read(const struct wal_batches *b, const struct wal_segment_file *file,
 	struct wal_segment_header *ret)
 {
-	uint8_t page[WAL_SCHEMA_BYTES];
-	int fd = open_file(b, file);
-	ssize_t n;
-	int r;
+	int fd = wal_open_direct(b->dir, file->name), r;
+	struct wal_walk walk = {0};
 
-	*ret = (struct wal_segment_header){0};
 	if (fd < 0)
 		return fd;
-	n = pread(fd, page, sizeof(page), 0);
-	r = n < 0 ? -errno : n < (ssize_t)sizeof(page) ? -ENODATA : wal_schema_parse(page, ret);
-	if (r == 0 && ret->first_seq != file->first_seq)
-		r = -EBADMSG;
+	r = wal_walk_open(&walk, fd, WAL_SCHEMA_BYTES, file->first_seq);
+	*ret = walk.header;
+	wal_walk_close(&walk);
 	if (wal_renamed(b->dir, file->name, fd))
 		r = -ENOENT;
 	close(fd);
@@ -245,11 +230,10 @@ static int open_it(struct wal_batches *b, const struct wal_segment_file *file, b
 {
 	int r;
 
-	b->fd = open_file(b, file);
+	b->fd = wal_open_direct(b->dir, file->name);
 	if (b->fd < 0)
 		return b->fd;
 	b->file = *file;
-	posix_fadvise(b->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	r = use_file(b, newest);
 	if (r <= 0) {
 		wal_walk_close(&b->read);

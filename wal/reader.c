@@ -5,7 +5,6 @@
 #include "wal/scan.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,20 +82,18 @@ static int same_log(struct wal_reader *reader)
 // 1: open; 0: no segment there yet; -ENOENT: taken away since it was listed.
 static int segment_open(struct wal_reader *reader, const struct wal_segment_file *file, bool newest)
 {
-	char path[CONFIG_PATH_MAX + 64];
 	int r;
 
-	snprintf(path, sizeof(path), "%s/%s", reader->dir, file->name);
-	reader->fd = open(path, O_RDONLY | O_CLOEXEC);
+	reader->fd = wal_open_direct(reader->dir, file->name);
 	if (reader->fd < 0)
-		return -errno;
+		return reader->fd;
 	reader->file = *file;
-	posix_fadvise(reader->fd, 0, 0, POSIX_FADV_SEQUENTIAL);
 	r = wal_walk_open(&reader->walk, reader->fd,
 		file->first_seq == reader->limit.segment_first ? reader->limit.offset : UINT64_MAX,
 		file->first_seq);
 	if (r < 0) {
-		snprintf(reader->why, sizeof(reader->why), "%s: %s", path, reader->walk.why);
+		snprintf(reader->why, sizeof(reader->why), "%s/%s: %s", reader->dir, file->name,
+			reader->walk.why);
 		r = unusable(reader, r, newest);
 	} else {
 		r = same_log(reader);

@@ -16,6 +16,11 @@
 // another reason is not gone.
 bool wal_renamed(const char *dir, const char *name, int fd);
 
+// Opens a segment for reading past the page cache, where the file system can. The cache's own
+// read-ahead may be many MiB deep, and a write of the log would wait behind all of it; a window
+// asks for one MiB at a time. The descriptor, or a negative errno.
+int wal_open_direct(const char *dir, const char *name);
+
 // Bytes of a file in one buffer, read ahead in big steps. No byte at or beyond 'limit' is read, so
 // none can be held that a writer still changes.
 struct wal_window {

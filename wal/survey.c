@@ -27,9 +27,9 @@ int wal_survey_file(const struct wal_survey *survey, unsigned index, int flags)
 // For reading.
 static int file_open(const struct wal_survey *survey, unsigned index)
 {
-	int fd = survey->direct ? wal_survey_file(survey, index, O_RDONLY | O_DIRECT) : -EINVAL;
-
-	return fd == -EINVAL ? wal_survey_file(survey, index, O_RDONLY) : fd;
+	if (survey->direct)
+		return wal_open_direct(survey->dir, survey->segments[index].file.name);
+	return wal_survey_file(survey, index, O_RDONLY);
 }
 
 // Reads the schema page anew. Errors of wal_walk_open(), or of opening the file.

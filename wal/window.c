@@ -3,11 +3,30 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define READ_AHEAD (2u << 20)
+#define PIECE (1u << 20) // asked of the disk at once
+
+int wal_open_direct(const char *dir, const char *name)
+{
+	int flags = O_RDONLY | O_CLOEXEC | O_DIRECT, fd;
+	char path[PATH_MAX];
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", dir, name) >= sizeof(path))
+		return -ENAMETOOLONG;
+#ifdef MUTANT_READ_BY_CACHE
+	flags &= ~O_DIRECT;
+#endif
+	fd = open(path, flags);
+	if (fd < 0 && errno == EINVAL)
+		fd = open(path, flags & ~O_DIRECT);
+	return fd < 0 ? -errno : fd;
+}
 
 void wal_window_init(struct wal_window *window, int fd, uint64_t limit)
 {
@@ -72,9 +91,9 @@ static int fill(struct wal_window *window, size_t goal)
 {
 	while (window->len < goal && window->at + window->len < window->limit) {
 		uint64_t left = window->limit - (window->at + window->len);
-		size_t space = goal - window->len;
+		size_t space = goal - window->len, part = space < PIECE ? space : PIECE;
 		ssize_t n = pread(window->fd, window->buf + window->len,
-			left < space ? (size_t)left : space, (off_t)(window->at + window->len));
+			left < part ? (size_t)left : part, (off_t)(window->at + window->len));
 
 		if (n < 0 && errno == EINTR)
 			continue;

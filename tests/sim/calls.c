@@ -32,6 +32,7 @@ REAL(ssize_t, pwrite64, int fd, const void *buf, size_t len, off_t offset);
 REAL(ssize_t, pwritev64v2, int fd, const struct iovec *v, int n, off_t offset, int flags);
 REAL(int, fsync, int fd);
 REAL(int, fdatasync, int fd);
+REAL(int, sync_file_range, int fd, off_t offset, off_t len, unsigned flags);
 REAL(int, ftruncate64, int fd, off_t size);
 REAL(int, posix_fallocate64, int fd, off_t offset, off_t len);
 REAL(int, posix_fadvise64, int fd, off_t offset, off_t len, int advice);
@@ -267,6 +268,22 @@ int __wrap_fsync(int fd)
 int __wrap_fdatasync(int fd)
 {
 	return calls_file(fd) ? flush(fd, "fdatasync") : __real_fdatasync(fd);
+}
+
+// Promises nothing, but may find, and take away, the error that a flush would have found.
+int __wrap_sync_file_range(int fd, off_t offset, off_t len, unsigned flags)
+{
+	const struct open_file *f = calls_file(fd);
+	uint64_t begun = fs_flush_begin();
+
+	if (!f)
+		return __real_sync_file_range(fd, offset, len, flags);
+	sim_point("sync_file_range %d %lld at %lld", fd - FD_FIRST, (long long)len,
+		(long long)offset);
+	if (!sim_flush_fault())
+		return 0;
+	fs_flush_end(f->inode, begun, false);
+	return failed(EIO);
 }
 
 int __wrap_ftruncate64(int fd, off_t size)

@@ -216,10 +216,10 @@ const char *wal_batches_why(const struct wal_batches *batches)
 	return "the log says why";
 }
 
-void wal_batches_sources(const struct wal_batches *batches, uint64_t *memory, uint64_t *disk)
+struct wal_batches_reads wal_batches_reads(const struct wal_batches *batches)
 {
 	(void)batches;
-	*memory = *disk = 0;
+	return (struct wal_batches_reads){0};
 }
 
 // --- what must come

@@ -38,7 +38,6 @@ static void *follow(void *arg)
 {
 	struct crowd *crowd = arg;
 	struct wal_batches *batches = batches_opened(crowd->f->dir, crowd->f->wal, 0);
-	uint64_t memory, disk;
 	struct wal_batch batch;
 
 	while (!atomic_load(&crowd->stop)) {
@@ -53,9 +52,8 @@ static void *follow(void *arg)
 		if (r == 0)
 			usleep(100);
 	}
-	wal_batches_sources(batches, &memory, &disk);
-	atomic_fetch_add(&crowd->memory, memory);
-	atomic_fetch_add(&crowd->disk, disk);
+	atomic_fetch_add(&crowd->memory, wal_batches_reads(batches).memory);
+	atomic_fetch_add(&crowd->disk, wal_batches_reads(batches).disk);
 	wal_batches_close(batches);
 	return NULL;
 }

@@ -7,12 +7,17 @@
 #include "tests/unit/wal/logbuilder.h"
 #include "wal/recover.h"
 
+#include <fcntl.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/vfs.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -21,7 +26,8 @@ static void every_batch_comes_once_and_whole(void **state)
 	struct logbuilder *lb = *state;
 	struct wal_batches *batches;
 	char names[SEGMENTS][40];
-	uint64_t memory, disk, seq = 0, blocks = 0;
+	struct wal_batches_reads reads;
+	uint64_t seq = 0, blocks = 0;
 
 	batches_build(lb, names);
 	batches = batches_opened(lb->dir, NULL, 0);
@@ -39,10 +45,77 @@ static void every_batch_comes_once_and_whole(void **state)
 	}
 	assert_int_equal(batches_ended(batches), 0);
 	assert_int_equal(batches_ended(batches), 0);
-	wal_batches_sources(batches, &memory, &disk);
-	assert_int_equal(memory, 0);
-	assert_int_equal(disk, blocks);
+	reads = wal_batches_reads(batches);
+	assert_int_equal(reads.memory, 0);
+	assert_int_equal(reads.disk, blocks);
 	wal_batches_close(batches);
+}
+
+static int open_named(const char *dir, const char *name)
+{
+	char path[600];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	return fd;
+}
+
+static void drop_cached(const char *dir, const char *name)
+{
+	int fd = open_named(dir, name);
+
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	close(fd);
+}
+
+// Pages of the file that are in the page cache.
+static unsigned count_cached(const char *dir, const char *name)
+{
+	int fd = open_named(dir, name);
+	size_t len = (size_t)lseek(fd, 0, SEEK_END), pages = (len + WAL_PAGE - 1) / WAL_PAGE;
+	void *map = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, 0);
+	unsigned char *there = malloc(pages);
+	unsigned n = 0;
+
+	assert_true(map != MAP_FAILED && there);
+	assert_int_equal(mincore(map, len, there), 0);
+	for (size_t i = 0; i < pages; i++)
+		n += there[i] & 1;
+	free(there);
+	munmap(map, len);
+	close(fd);
+	return n;
+}
+
+static bool is_in_memory_itself(const char *dir)
+{
+	struct statfs fs;
+
+	assert_int_equal(statfs(dir, &fs), 0);
+	return fs.f_type == TMPFS_MAGIC;
+}
+
+// Its read-ahead would stand in front of the log's writes.
+static void the_page_cache_is_left_alone(void **state)
+{
+	struct logbuilder *lb = *state;
+	struct wal_batches *batches;
+	char names[SEGMENTS][40];
+
+	batches_build(lb, names);
+	if (is_in_memory_itself(lb->dir))
+		skip();
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		drop_cached(lb->dir, names[i]);
+	batches = batches_opened(lb->dir, NULL, 0);
+	for (uint64_t i = 0; i < ALL; i++)
+		batches_expect(batches, i, 0);
+	wal_batches_close(batches);
+	for (unsigned i = 0; i < SEGMENTS; i++)
+		assert_int_equal(count_cached(lb->dir, names[i]), 0);
 }
 
 static void blocks_need_not_be_read(void **state)
@@ -198,6 +271,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, lb_setup, lb_teardown)
 	const struct CMUnitTest tests[] = {
 		TEST(every_batch_comes_once_and_whole),
+		TEST(the_page_cache_is_left_alone),
 		TEST(blocks_need_not_be_read),
 		TEST(reading_begins_and_goes_on_anywhere),
 		TEST(a_log_that_begins_later_begins_with_its_oldest),

@@ -86,11 +86,8 @@ static void write_batch(struct log_fixture *f, unsigned blocks, bool empty)
 
 static void assert_sources(const struct wal_batches *batches, uint64_t memory, uint64_t disk)
 {
-	uint64_t is_memory, is_disk;
-
-	wal_batches_sources(batches, &is_memory, &is_disk);
-	assert_int_equal(is_memory, memory);
-	assert_int_equal(is_disk, disk);
+	assert_int_equal(wal_batches_reads(batches).memory, memory);
+	assert_int_equal(wal_batches_reads(batches).disk, disk);
 }
 
 static void complete_all(struct log_fixture *f, int kind)
@@ -184,7 +181,6 @@ static void memory_equals_disk(void **state)
 	struct log_fixture *f = *state;
 	struct wal_batches *memory, *disk;
 	uint8_t *a = malloc(8 * FIXTURE_BLOCK), *b = malloc(8 * FIXTURE_BLOCK);
-	uint64_t from_memory, from_disk;
 
 	begin(f, false);
 	for (unsigned i = 0; i < 20; i++)
@@ -199,9 +195,8 @@ static void memory_equals_disk(void **state)
 		assert_memory_equal(a, b, len);
 	}
 	// The oldest are no more in memory, the newest are.
-	wal_batches_sources(memory, &from_memory, &from_disk);
-	assert_true(from_memory >= 8);
-	assert_true(from_disk > 8);
+	assert_true(wal_batches_reads(memory).memory >= 8);
+	assert_true(wal_batches_reads(memory).disk > 8);
 	wal_batches_close(memory);
 	wal_batches_close(disk);
 	free(a);
@@ -308,6 +303,31 @@ static void no_more_blocks_are_in_flight_for_it(void **state)
 	for (unsigned i = 0; i < depth + 1; i++)
 		log_fixture_submit(f, 1, 1, false);
 	assert_null(wal_block_get(f->wal));
+	wal_fail(f->wal, -EIO);
+}
+
+// Who is behind, and reads from the disk, lets pass what the log writes there.
+static void who_is_behind_gives_way(void **state)
+{
+	struct log_fixture *f = *state;
+	struct wal_batches *batches;
+
+	f->options.recent_bytes = 0;
+	begin(f, true);
+	f->disk->instant = 1;
+	for (unsigned i = 0; i < 2; i++)
+		write_batch(f, 1, false);
+	log_fixture_settle(f);
+	batches = batches_opened(f->dir, f->wal, 0);
+	batches_expect(batches, 0, PAYLOAD);
+	assert_int_equal(wal_batches_reads(batches).gave_way, 0);
+	f->disk->instant = 0;
+	for (unsigned i = 0; i <= f->options.log.queue_depth / 4; i++)
+		log_fixture_submit(f, 1, 1, false);
+	batches_expect(batches, 1, PAYLOAD); // not for ever
+	assert_int_equal(wal_batches_reads(batches).gave_way, 1);
+	assert_sources(batches, 0, 2);
+	wal_batches_close(batches);
 	wal_fail(f->wal, -EIO);
 }
 
@@ -437,6 +457,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		T(nothing_comes_before_it_is_sealed_and_durable),
 		T(a_follower_reads_from_memory_alone),
+		T(who_is_behind_gives_way),
 		T(a_follower_of_a_log_that_compresses_does_too),
 		T(memory_equals_disk),
 		T(memory_equals_disk_when_compressed),
