@@ -1,14 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 180
-"""Secrets of sinks and of the API are told nowhere: canaries, some of which are accepted and some
-refused, are looked for in all that leaves millraced and in all that it keeps."""
+"""Kafka by TLS and a password. And secrets of sinks and of the API are told nowhere: canaries, some of
+which are accepted and some refused, are looked for in all that leaves millraced and in all that it
+keeps."""
 
 import os
 import pathlib
 import re
+import tempfile
 
 import checker
+import kafka
 import rig
 import sinks
 from rig import MILLRACE, expect, expect_equal, sh, wait_until
@@ -30,18 +33,34 @@ def secret_file(path, text):
     return path
 
 
-def sasl(password):
-    return {"security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
-            "sasl.username": "millrace", "sasl.password": password, "debug": "security,broker"}
+def sasl(password, authority=None):
+    return {"security.protocol": "SASL_SSL", "sasl.mechanism": "PLAIN", "sasl.username": "millrace",
+            "sasl.password": password, "debug": "security,broker",
+            "ssl.ca.location": authority or TLS_HOME / "broker.crt"}
+
+
+def certify(home, name, address):
+    """A certificate that is its own authority, and its key."""
+    certificate, key = home / f"{name}.crt", home / f"{name}.key"
+    sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+       "-days", "2", "-subj", f"/CN={address}", "-addext", f"subjectAltName=IP:{address}", "-keyout",
+       key, "-out", certificate)
+    key.chmod(0o600)
+    return certificate, key
+
+
+def broker_tls(home):
+    """What the broker's listener for clients needs."""
+    certificate, key = certify(home, "broker", kafka.BROKER_ADDRESS)
+    both = home / "broker.pem"
+    both.write_text(key.read_text() + certificate.read_text())
+    return (f"listener.name.client.ssl.keystore.location={both}\n"
+            "listener.name.client.ssl.keystore.type=PEM\n")
 
 
 def api_of(home):
     """TCP with a certificate of its own."""
-    certificate, key = home / "api.crt", home / "api.key"
-    sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-       "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout",
-       key, "-out", certificate)
-    key.chmod(0o600)
+    certificate, key = certify(home, "api", "127.0.0.1")
     return {"listen": "127.0.0.1:8443", "certificate": certificate, "key": key,
             "tokens": secret_file(home / "tokens", f"admin operator {TOKEN}")}
 
@@ -88,7 +107,9 @@ def canaries_are_told_nowhere(r, cluster):
     right = secret_file(secrets / "right", RIGHT)
     receiver = receiver_of(r, net, [
         kafka_sink(cluster, "right", sasl(f"file:{right}")),
-        kafka_sink(cluster, "wrong", sasl(f"env:{VARIABLE}"), required=False)], api=api_of(secrets))
+        kafka_sink(cluster, "wrong", sasl(f"env:{VARIABLE}"), required=False),
+        kafka_sink(cluster, "strange", sasl(f"file:{right}", certify(secrets, "other", "10.0.0.1")[0]),
+                   required=False)], api=api_of(secrets))
     os.environ[VARIABLE] = WRONG
     try:
         receiver.start()
@@ -96,9 +117,11 @@ def canaries_are_told_nowhere(r, cluster):
         del os.environ[VARIABLE]
     send(r, net, sent, 3000)
     wait_until(lambda: sinks.delivered(receiver, "right") == 3000, "the right password did", 40)
-    wait_until(lambda: any(row["why"] for row in sinks.rows(receiver, "wrong")),
-               "the wrong one was refused", 40)
-    expect(sinks.delivered(receiver, "wrong") == 0, "a wrong password has delivered")
+    for name, what in (("wrong", "a wrong password"), ("strange", "a broker with a strange certificate")):
+        wait_until(lambda: any(row["why"] for row in sinks.rows(receiver, name)), f"{what} was refused", 40)
+        print(f"{what}: {sinks.rows(receiver, name)[0]['why']}", flush=True)
+        expect(sinks.delivered(receiver, name) == 0, f"{what} has been delivered to")
+    sinks.expect_all(sent, checker.read_kafka(cluster, "right-"))
     expect_equal([curl(net, receiver, token) for token in (TOKEN, WRONG)], ["200", "401"],
                  "status for a right token and a wrong one")
     look(receiver)
@@ -155,5 +178,7 @@ def a_secret_in_the_configuration_is_not_repeated(r, cluster):
     expect_untold({"log": receiver.log().encode(), "check": (done.stdout + done.stderr).encode()})
 
 
-sinks.run(canaries_are_told_nowhere, a_secret_in_the_configuration_is_not_repeated,
-          protocol="SASL_PLAINTEXT", more=JAAS)
+with tempfile.TemporaryDirectory(prefix="millrace-tls-", dir="/var/tmp") as made:
+    TLS_HOME = pathlib.Path(made)
+    sinks.run(canaries_are_told_nowhere, a_secret_in_the_configuration_is_not_repeated,
+              protocol="SASL_SSL", more=JAAS + broker_tls(TLS_HOME))
