@@ -78,8 +78,7 @@ static int look_for_topic(struct kafka_sink *k)
 		err == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC)
 		r = 0;
 	if (r < 0)
-		kafka_why(k, "looking for the topic %s: %s", k->config->cursor_topic,
-			rd_kafka_err2str(err));
+		kafka_why_broker(k, "looking for the cursor's topic", rd_kafka_err2str(err));
 	rd_kafka_topic_destroy(topic);
 	return r;
 }
@@ -191,7 +190,7 @@ int kafka_cursor_recall(struct kafka_sink *k)
 			k->recalled = r == 0;
 			break;
 		}
-		kafka_why(k, "asking for the cursor: %s", rd_kafka_err2str(err));
+		kafka_why_broker(k, "asking for the cursor", rd_kafka_err2str(err));
 		if (clock_monotonic_ns() >= deadline)
 			r = -EAGAIN;
 		else if (!sink_wait(k->target, PAUSE_NS))

@@ -66,6 +66,8 @@ struct kafka_talk {
 		uint64_t hash, at; // at: ns, monotonic
 		uint64_t left_out;
 	} said[KAFKA_SAID];
+	char failure[SINK_WHY_BYTES - 128]; // of the connection that failed last
+	uint64_t failed_at;                 // ns, monotonic
 };
 
 struct kafka_topic {
@@ -164,6 +166,9 @@ rd_kafka_conf_t *kafka_conf_reader(struct kafka_sink *k, const char *isolation);
 // Puts stars in place of every secret in the text.
 void kafka_mask(const struct kafka_sink *k, char *text);
 void kafka_why(struct kafka_sink *k, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+// Of a call that needs a broker: with the reason for which the last connection failed, if that was
+// just now. The call itself often has none but that it took too long.
+void kafka_why_broker(struct kafka_sink *k, const char *doing, const char *error);
 void kafka_log_cb(const rd_kafka_t *rk, int level, const char *facility, const char *text);
 
 // kafka_stats.c

@@ -158,7 +158,7 @@ static int insist(struct kafka_sink *k, transactional_call call, const void *arg
 
 		if (error == NULL)
 			return 0;
-		kafka_why(k, "%s: %s", doing, rd_kafka_error_string(error));
+		kafka_why_broker(k, doing, rd_kafka_error_string(error));
 		if (rd_kafka_error_is_fatal(error))
 			r = fatal(k, doing);
 		else if (rd_kafka_error_txn_requires_abort(error))
@@ -373,6 +373,6 @@ int kafka_flush(struct kafka_sink *k)
 			return -ECANCELED;
 	if (k->reports.failed == 0)
 		return 0;
-	kafka_why(k, "sending: %s", rd_kafka_err2str(k->reports.error));
+	kafka_why_broker(k, "sending", rd_kafka_err2str(k->reports.error));
 	return kafka_failed(k, "sending");
 }

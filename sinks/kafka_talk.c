@@ -13,6 +13,7 @@
 
 #define QUIET_NS 60000000000u // the same is not said again within
 #define TEXT_BYTES 1024
+#define FRESH_NS 30000000000u // that a connection failed is why another call doesn't end
 
 static bool is_secret(const struct config_property *p)
 {
@@ -44,6 +45,32 @@ void kafka_why(struct kafka_sink *k, const char *fmt, ...)
 	vsnprintf(k->target->why, sizeof(k->target->why), fmt, ap);
 	va_end(ap);
 	kafka_mask(k, k->target->why);
+}
+
+void kafka_why_broker(struct kafka_sink *k, const char *doing, const char *error)
+{
+	struct kafka_talk *talk = &k->talk;
+
+	pthread_mutex_lock(&talk->lock);
+	if (talk->failed_at > 0 && clock_monotonic_ns() - talk->failed_at < FRESH_NS)
+		kafka_why(k, "%s: %s (%s)", doing, error, talk->failure);
+	else
+		kafka_why(k, "%s: %s", doing, error);
+	pthread_mutex_unlock(&talk->lock);
+}
+
+// Without the thread before it, and behind it how often and after how long.
+static void remember_failure(struct kafka_talk *talk, const char *line)
+{
+	const char *begin = strstr(line, "]: "), *end;
+
+	begin = begin != NULL ? begin + strlen("]: ") : line;
+	end = strstr(begin, " (after ");
+	pthread_mutex_lock(&talk->lock);
+	snprintf(talk->failure, sizeof(talk->failure), "%.*s",
+		(int)(end != NULL ? end - begin : (ptrdiff_t)strlen(begin)), begin);
+	talk->failed_at = clock_monotonic_ns();
+	pthread_mutex_unlock(&talk->lock);
 }
 
 // Of its letters alone: times and counts in it differ from one to the next.
@@ -105,11 +132,13 @@ void kafka_log_cb(const rd_kafka_t *rk, int level, const char *facility, const c
 
 	if (k == NULL || is_expected(rk, facility, text))
 		return;
+	snprintf(line, sizeof(line), "%s", text);
+	kafka_mask(k, line);
+	if (strcmp(facility, "FAIL") == 0)
+		remember_failure(&k->talk, line);
 	// What is asked for by the property 'debug' is wanted whole.
 	if (level < 7 && !may_say(&k->talk, hash_of(facility, text), &left_out))
 		return;
-	snprintf(line, sizeof(line), "%s", text);
-	kafka_mask(k, line);
 	if (level < 7 && left_out > 0)
 		log_write(levels[level],
 			"sink %s of partition %u: librdkafka: %s: %s (%" PRIu64 " more)",
