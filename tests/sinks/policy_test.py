@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 240
-"""With 'ack: sink' what a sender was told to be acknowledged is in Kafka, whatever becomes of the
-receiver's disk; nothing is acknowledged while Kafka is away."""
+"""With 'ack: sink' what a sender was told to be acknowledged is in Kafka, or in the files, whatever
+becomes of the receiver's disk; nothing is acknowledged while Kafka is away."""
 
 import shutil
 import time
@@ -10,36 +10,54 @@ import time
 import checker
 import sinks
 from rig import expect, expect_equal, wait_until
-from sinks import kafka_sink, receiver_of
+from sinks import files_sink, kafka_sink, receiver_of
 
 ROUNDS = 3
 SURE = [{**sinks.LISTENER, "ack": "sink"}]
 
 
-def the_disk_is_lost_and_no_acknowledged_event(r, cluster):
-    """Again and again, at moments when the sink is behind as well."""
-    net, sent = sinks.net_with(r, cluster), checker.Sent()
-    receiver = receiver_of(r, net, [kafka_sink(cluster, "policy")], listeners=SURE)
+def lose_the_disk(r, net, sink, away, back):
+    """Again and again, at moments when the sink is behind as well. What was acknowledged."""
+    sent = checker.Sent()
+    receiver = receiver_of(r, net, [sink], listeners=SURE)
     receiver.start()
     for number in range(ROUNDS):
-        senders = [sinks.Told(r, net, f"policy-{number}-{n}") for n in range(3)]
+        senders = [sinks.Told(r, net, f"{sink['name']}-{number}-{n}") for n in range(3)]
         for sender in senders:
             sender.wait_more(500)
         if number > 0:
-            cluster.brokers[0].pause()
+            away()
             time.sleep(0.5)  # so much is behind: no condition to wait for
         receiver.kill()
         shutil.rmtree(receiver.data)
         for sender in senders:
             sender.kill()
             sent.add_told(sender.account())
-        cluster.brokers[0].resume()
+        back()
         receiver.start()
     receiver.stop()
     expect(sent.certain() > 500 * ROUNDS, f"only {sent.certain()} events were acknowledged")
-    verdict = checker.compare(sent, checker.read_kafka(cluster, "policy-"))
+    return sent
+
+
+def judge(sent, found):
+    verdict = checker.compare(sent, found)
     print(verdict, flush=True)
     expect(verdict.good(), str(verdict))
+
+
+def the_disk_is_lost_and_no_acknowledged_event(r, cluster):
+    [broker] = cluster.brokers
+    sent = lose_the_disk(r, sinks.net_with(r, cluster), kafka_sink(cluster, "policy"),
+                         broker.pause, broker.resume)
+    judge(sent, checker.read_kafka(cluster, "policy-"))
+
+
+def it_is_lost_and_all_is_in_the_files(r, cluster):
+    net, archive = sinks.net_with(r, cluster), sinks.SmallDisk(r, "archive", 512)
+    sink = files_sink(archive.dir, "policy-files", roll_interval="200ms", roll_size="8MiB")
+    sent = lose_the_disk(r, net, sink, archive.fill, archive.empty)
+    judge(sent, checker.read_files(archive.dir))
 
 
 def nothing_is_acknowledged_while_kafka_is_away(r, cluster):
@@ -90,5 +108,5 @@ def a_restart_acknowledges_what_the_sink_has(r, cluster):
     sinks.expect_all(sent, checker.read_kafka(cluster, "again-"))
 
 
-sinks.run(the_disk_is_lost_and_no_acknowledged_event, nothing_is_acknowledged_while_kafka_is_away,
-          a_restart_acknowledges_what_the_sink_has)
+sinks.run(the_disk_is_lost_and_no_acknowledged_event, it_is_lost_and_all_is_in_the_files,
+          nothing_is_acknowledged_while_kafka_is_away, a_restart_acknowledges_what_the_sink_has)
