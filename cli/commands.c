@@ -23,6 +23,7 @@
 	X(cmd_log_verify) \
 	X(cmd_log_repair) \
 	X(cmd_log_cat) \
+	X(cmd_cluster_plan) \
 	X(cmd_doctor) \
 	X(cmd_config_check) \
 	X(cmd_config_show) \

@@ -50,6 +50,15 @@ static const struct unit sizes[] = {
 	{NULL, 0},
 };
 
+static const struct unit counts[] = {
+	{"T", KB *KB *KB *KB},
+	{"G", KB *KB *KB},
+	{"M", KB *KB},
+	{"k", KB},
+	{"", 1},
+	{NULL, 0},
+};
+
 // A decimal number in front of a unit: whole + fraction / scale.
 struct number {
 	uint64_t whole;
@@ -113,6 +122,19 @@ static bool parse(const char *text, const struct unit *units, bool ignore_case, 
 			return multiply(&number, u->factor, ret);
 	}
 	return false;
+}
+
+bool units_parse_count(const char *text, uint64_t *ret)
+{
+	return parse(text, counts, true, ret);
+}
+
+bool units_parse_decimal(const char *text, uint64_t scale, uint64_t *ret)
+{
+	struct number number;
+	const char *end = read_number(text, &number);
+
+	return end != NULL && *end == '\0' && multiply(&number, scale, ret);
 }
 
 bool units_parse_uint(const char *text, uint64_t *ret)

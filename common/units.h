@@ -17,6 +17,12 @@ bool units_parse_duration(const char *text, uint64_t *ret_ns);
 // 1024; kB MB GB TB are powers of 1000; without a unit, bytes. False as above.
 bool units_parse_size(const char *text, uint64_t *ret_bytes);
 
+// "1000000", "1.5M", "10G": k M G T are powers of 1000. False as above.
+bool units_parse_count(const char *text, uint64_t *ret);
+
+// "1.25", without a unit, times the scale. False when that is no whole number, or as above.
+bool units_parse_decimal(const char *text, uint64_t scale, uint64_t *ret);
+
 // A plain decimal number without sign or blanks.
 bool units_parse_uint(const char *text, uint64_t *ret);
 

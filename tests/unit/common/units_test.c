@@ -141,6 +141,43 @@ static void what_is_written_is_read_back(void **state)
 	}
 }
 
+static void counts_are_powers_of_1000(void **state)
+{
+	static const struct row rows[] = {
+		{"0", 0},
+		{"1000000", 1000000},
+		{"1M", 1000000},
+		{"1.5m", 1500000},
+		{"10G", 10000000000},
+		{"0.001k", 1},
+	};
+	static const char *const bad[] = {
+		"", "M", "1Mi", "1MB", "0.0001k", "-1", "1 M", "99999999T"};
+	uint64_t n;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		assert_true(units_parse_count(rows[i].text, &n));
+		assert_int_equal(n, rows[i].value);
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(units_parse_count(bad[i], &n));
+}
+
+static void a_decimal_is_exact_or_refused(void **state)
+{
+	static const char *const bad[] = {"", ".5", "1.", "1.0001", "-1", "1x", "1e3", "1.1.1"};
+	uint64_t n;
+
+	(void)state;
+	assert_true(units_parse_decimal("1.1", 1000, &n));
+	assert_int_equal(n, 1100);
+	assert_true(units_parse_decimal("2", 1000, &n));
+	assert_int_equal(n, 2000);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_false(units_parse_decimal(bad[i], 1000, &n));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -149,6 +186,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_duration_is_refused),
 		cmocka_unit_test(what_is_no_size_is_refused),
 		cmocka_unit_test(a_plain_number_has_neither_sign_nor_blank),
+		cmocka_unit_test(counts_are_powers_of_1000),
+		cmocka_unit_test(a_decimal_is_exact_or_refused),
 		cmocka_unit_test(what_is_written_is_the_largest_exact_unit),
 		cmocka_unit_test(what_is_written_is_read_back),
 	};
