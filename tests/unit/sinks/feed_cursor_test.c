@@ -184,10 +184,8 @@ static void a_cursor_that_can_not_be_stored_delays_only_itself(void **state)
 	start(lb, SINK_FILES);
 	wait_for(SINK_RETRYING, UINT64_MAX);
 	assert_int_equal(mkdir(path, 0700), 0);
-	pthread_mutex_lock(&script.lock);
-	script.deliver_fails = 0;
-	pthread_mutex_unlock(&script.lock);
-	for (unsigned i = 0; i < 1000 && script.count == 0; i++)
+	script_succeeds();
+	for (unsigned i = 0; i < 1000 && script_count() == 0; i++)
 		usleep(10000);
 	status = wait_for(SINK_RETRYING, UINT64_MAX);
 	usleep(500000);

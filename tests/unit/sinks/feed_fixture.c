@@ -21,6 +21,23 @@ struct sinks *sinks;
 static struct wal_id log_id;
 static struct wal_batch batches[BATCHES];
 
+void script_succeeds(void)
+{
+	pthread_mutex_lock(&script.lock);
+	script.open_fails = script.deliver_fails = 0;
+	pthread_mutex_unlock(&script.lock);
+}
+
+unsigned script_count(void)
+{
+	unsigned n;
+
+	pthread_mutex_lock(&script.lock);
+	n = script.count;
+	pthread_mutex_unlock(&script.lock);
+	return n;
+}
+
 static int open_driver(void **ret, struct sink_target *target)
 {
 	int err = 0;

@@ -26,6 +26,10 @@ struct script {
 };
 extern struct script script;
 
+// While the feed runs.
+void script_succeeds(void);
+unsigned script_count(void);
+
 extern struct config config;
 extern struct wal *wal;
 extern struct sinks *sinks;

@@ -117,7 +117,7 @@ static void retention_waits_up_to_the_bound(void **state)
 		usleep(10000);
 	}
 	usleep(500000);
-	script.open_fails = 0;
+	script_succeeds();
 	status = wait_for(SINK_DELIVERING, BATCHES);
 	assert_int_equal(
 		status.counters[SINK_given_up] + status.counters[SINK_events], BATCHES * ROWS);
@@ -143,9 +143,7 @@ static void a_wiped_log_stops_it(void **state)
 		snprintf(path, sizeof(path), "%s/%s", lb->dir, name);
 		assert_int_equal(unlink(path), 0);
 	}
-	pthread_mutex_lock(&script.lock);
-	script.deliver_fails = 0;
-	pthread_mutex_unlock(&script.lock);
+	script_succeeds();
 	status = wait_for(SINK_STOPPED, UINT64_MAX);
 	assert_non_null(strstr(status.why, "was removed while it was in use"));
 	stop();
