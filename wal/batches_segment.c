@@ -106,18 +106,15 @@ static int list(struct wal_batches *b, struct listing *ret)
 	return 0;
 }
 
-// A segment's header. -ENOENT: taken away; else as wal_walk_open().
+// A segment's header. -ENOENT: taken away; else as wal_walk_header().
 static int header_read(const struct wal_batches *b, const struct wal_segment_file *file,
 	struct wal_segment_header *ret)
 {
 	int fd = wal_open_direct(b->dir, file->name), r;
-	struct wal_walk walk = {0};
 
 	if (fd < 0)
 		return fd;
-	r = wal_walk_open(&walk, fd, WAL_SCHEMA_BYTES, file->first_seq);
-	*ret = walk.header;
-	wal_walk_close(&walk);
+	r = wal_walk_header(fd, file->first_seq, ret, NULL, 0);
 	if (wal_renamed(b->dir, file->name, fd))
 		r = -ENOENT;
 	close(fd);

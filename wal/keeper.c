@@ -148,7 +148,7 @@ static void forget_first(struct wal *wal)
 // it is another log's, or of a format that only a newer Millrace knows.
 static bool is_foreign(const struct wal *wal, const struct segment *s)
 {
-	struct wal_walk walk = {0};
+	struct wal_segment_header header;
 	char path[CONFIG_PATH_MAX + 64];
 	bool foreign;
 	int fd, r;
@@ -160,10 +160,8 @@ static bool is_foreign(const struct wal *wal, const struct segment *s)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return false;
-	r = wal_walk_open(&walk, fd, WAL_SCHEMA_BYTES, s->first_seq);
-	foreign = r == -EPROTONOSUPPORT ||
-		  (r == 0 && !wal_id_equal(&walk.header.log_id, &wal->log_id));
-	wal_walk_close(&walk);
+	r = wal_walk_header(fd, s->first_seq, &header, NULL, 0);
+	foreign = r == -EPROTONOSUPPORT || (r == 0 && !wal_id_equal(&header.log_id, &wal->log_id));
 	close(fd);
 
 	return foreign;

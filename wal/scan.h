@@ -83,6 +83,10 @@ struct wal_walk_point {
 int wal_walk_open(struct wal_walk *walk, int fd, uint64_t limit, uint64_t first_seq);
 void wal_walk_close(struct wal_walk *walk);
 
+// The schema page alone, errors and 'why' (may be NULL with why_len 0) as wal_walk_open().
+int wal_walk_header(
+	int fd, uint64_t first_seq, struct wal_segment_header *ret, char *why, size_t why_len);
+
 // An enum wal_step, or a negative errno of reading. *ret is valid until the next call. After
 // anything but a block the next call tries the same place again, from the disk.
 int wal_walk_next(struct wal_walk *walk, struct wal_block_view *ret);

@@ -32,11 +32,10 @@ static int file_open(const struct wal_survey *survey, unsigned index)
 	return wal_survey_file(survey, index, O_RDONLY);
 }
 
-// Reads the schema page anew. Errors of wal_walk_open(), or of opening the file.
+// Reads the schema page anew. Errors of wal_walk_header(), or of opening the file.
 static int header_load(const struct wal_survey *survey, unsigned index,
 	struct wal_segment_header *ret, char *why, size_t why_len)
 {
-	struct wal_walk walk = {0};
 	int fd, r;
 
 	fd = file_open(survey, index);
@@ -45,10 +44,7 @@ static int header_load(const struct wal_survey *survey, unsigned index,
 		return fd;
 	}
 	posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM);
-	r = wal_walk_open(&walk, fd, WAL_SCHEMA_BYTES, survey->segments[index].file.first_seq);
-	*ret = walk.header;
-	snprintf(why, why_len, "%s", walk.why);
-	wal_walk_close(&walk);
+	r = wal_walk_header(fd, survey->segments[index].file.first_seq, ret, why, why_len);
 	if (r < 0 && wal_renamed(survey->dir, survey->segments[index].file.name, fd))
 		r = -ENOENT;
 	close(fd);

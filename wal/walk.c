@@ -76,6 +76,18 @@ void wal_walk_close(struct wal_walk *walk)
 	wal_unpacked_free(&walk->unpacked);
 }
 
+int wal_walk_header(
+	int fd, uint64_t first_seq, struct wal_segment_header *ret, char *why, size_t why_len)
+{
+	struct wal_walk walk;
+	int r = wal_walk_open(&walk, fd, WAL_SCHEMA_BYTES, first_seq);
+
+	*ret = walk.header;
+	snprintf(why, why_len, "%s", walk.why);
+	wal_walk_close(&walk);
+	return r;
+}
+
 // The signed end, or the copy that a repair writes behind it.
 static bool end_here(struct wal_walk *walk, uint64_t behind)
 {
