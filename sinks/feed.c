@@ -206,8 +206,10 @@ static void *feed_thread(void *arg)
 	int err =
 		wal_batches_open(&feed->batches, feed->log.dir, feed->log.wal, feed->cursor.batch);
 
-	if (err == 0)
+	if (err == 0) {
+		wal_batches_give_way(feed->batches);
 		err = run_feed(feed);
+	}
 	if (err != -ECANCELED && feed->target.why[0] == '\0')
 		snprintf(feed->target.why, SINK_WHY_BYTES, "%s", strerror(-err));
 	if (err != -ECANCELED) {

@@ -35,6 +35,11 @@ int wal_batches_open(
 	return 0;
 }
 
+void wal_batches_give_way(struct wal_batches *b)
+{
+	b->gives_way = b->wal != NULL;
+}
+
 void wal_batches_close(struct wal_batches *b)
 {
 	if (!b)
@@ -189,7 +194,7 @@ static bool read_from_memory(struct wal_batches *b, struct wal_block_view *ret)
 
 static bool disk_is_wanted(const struct wal_batches *b)
 {
-	return b->wal &&
+	return b->gives_way &&
 	       4 * atomic_load(&wal_state(b->wal)->in_flight) > b->wal->options.log.queue_depth;
 }
 

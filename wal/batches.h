@@ -29,6 +29,10 @@ int wal_batches_open(
 	struct wal_batches **ret, const char *dir, const struct wal *wal, uint64_t number);
 void wal_batches_close(struct wal_batches *batches); // NULL is fine
 
+// From now on wal_batches_block() lets the log's writes pass before it reads from the disk, which
+// may take 20 ms: for threads that serve nobody else.
+void wal_batches_give_way(struct wal_batches *batches);
+
 // Goes to the next batch, past blocks of the present one that were not read. It looks at headers
 // only; its blocks are judged when they are read. Numbers may jump where a repair took batches.
 //   1          *ret; its blocks follow by wal_batches_block()

@@ -24,6 +24,7 @@ struct wal_batches {
 	const struct wal *wal; // NULL: nobody writes
 	uint64_t wanted;       // the next batch to be handed out is the first at or behind it
 	bool fresh; // since it was opened or sought nothing came: what is gone is not missed
+	bool gives_way;
 	struct wal_limit limit; // as of the last look at the writer
 	bool knows_log;
 	struct wal_id log_id;

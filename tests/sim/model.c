@@ -432,6 +432,8 @@ void model_check_batches(const struct wal *wal)
 	struct wal_batches *batches;
 	int r = wal_batches_open(&batches, SIM_LOG, wal, 0) == 0;
 
+	if (r > 0)
+		wal_batches_give_way(batches);
 	while (r > 0) {
 		r = check_next(batches, durable, &next);
 		// The keeper may take what is read while the reader gives way to the log.

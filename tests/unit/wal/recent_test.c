@@ -315,10 +315,11 @@ static void who_is_behind_gives_way(void **state)
 	f->options.recent_bytes = 0;
 	begin(f, true);
 	f->disk->instant = 1;
-	for (unsigned i = 0; i < 2; i++)
+	for (unsigned i = 0; i < 3; i++)
 		write_batch(f, 1, false);
 	log_fixture_settle(f);
 	batches = batches_opened(f->dir, f->wal, 0);
+	wal_batches_give_way(batches);
 	batches_expect(batches, 0, PAYLOAD);
 	assert_int_equal(wal_batches_reads(batches).gave_way, 0);
 	f->disk->instant = 0;
@@ -327,6 +328,11 @@ static void who_is_behind_gives_way(void **state)
 	batches_expect(batches, 1, PAYLOAD); // not for ever
 	assert_int_equal(wal_batches_reads(batches).gave_way, 1);
 	assert_sources(batches, 0, 2);
+	wal_batches_close(batches);
+	// Who serves others meanwhile doesn't.
+	batches = batches_opened(f->dir, f->wal, 2);
+	batches_expect(batches, 2, PAYLOAD);
+	assert_int_equal(wal_batches_reads(batches).gave_way, 0);
 	wal_batches_close(batches);
 	wal_fail(f->wal, -EIO);
 }
