@@ -10,6 +10,8 @@
 #include <inttypes.h>
 #include <string.h>
 
+#define NUMBER_BYTES 64
+
 enum { OPT_RATE, OPT_EVENT_BYTES, OPT_NIC, OPT_DISK, OPT_CORES, OPT_COMPRESSION, OPT_SPARE };
 
 static const struct cli_option options[] = {
@@ -28,14 +30,20 @@ static const struct cli_option options[] = {
 static const char *const limits[] = {
 	[SIZING_DISK] = "disk", [SIZING_NIC] = "nic", [SIZING_CPU] = "cpu"};
 
-// The text without this end, where it has it. False: too long for a number.
-static bool without(const char *text, const char *end, char ret[64])
+// The text without the first of these ends that it has. False: too long for a number.
+static bool without(const char *text, const char *const *ends, char ret[NUMBER_BYTES])
 {
-	size_t len = strlen(text), cut = strlen(end);
+	size_t len = strlen(text);
 
-	if (len > cut && strcmp(text + len - cut, end) == 0)
-		len -= cut;
-	if (len >= 64)
+	for (; *ends != NULL; ends++) {
+		size_t cut = strlen(*ends);
+
+		if (len > cut && strcmp(text + len - cut, *ends) == 0) {
+			len -= cut;
+			break;
+		}
+	}
+	if (len >= NUMBER_BYTES)
 		return false;
 	memcpy(ret, text, len);
 	ret[len] = '\0';
@@ -44,19 +52,18 @@ static bool without(const char *text, const char *end, char ret[64])
 
 static bool parse_nic(const char *text, uint64_t *ret)
 {
-	char number[64];
+	static const char *const ends[] = {"bit/s", "bps", NULL};
+	char number[NUMBER_BYTES];
 
-	if (!without(text, "bit/s", number))
-		return false;
-	return without(strcmp(number, text) == 0 ? text : number, "bps", number) &&
-	       units_parse_count(number, ret);
+	return without(text, ends, number) && units_parse_count(number, ret);
 }
 
 static bool parse_disk(const char *text, uint64_t *ret)
 {
-	char number[64];
+	static const char *const ends[] = {"/s", NULL};
+	char number[NUMBER_BYTES];
 
-	return without(text, "/s", number) && units_parse_size(number, ret);
+	return without(text, ends, number) && units_parse_size(number, ret);
 }
 
 static bool parse_ratio(const char *text, uint64_t *ret)
@@ -64,8 +71,8 @@ static bool parse_ratio(const char *text, uint64_t *ret)
 	return units_parse_decimal(text, 1000, ret);
 }
 
+// Of the option at the same place.
 struct number {
-	int option;
 	bool (*parse)(const char *text, uint64_t *ret);
 	uint64_t min, max;
 	const char *wants;
@@ -73,28 +80,30 @@ struct number {
 };
 
 static const struct number numbers[] = {
-	{OPT_RATE, units_parse_count, 1, SIZING_RATE_MAX, "events per second, from 1 to 100G",
+	[OPT_RATE] = {units_parse_count, 1, SIZING_RATE_MAX, "events per second, from 1 to 100G",
 		false},
-	{OPT_EVENT_BYTES, units_parse_uint, 0, SIZING_EVENT_MAX, "bytes, from 0 to 65507", false},
-	{OPT_NIC, parse_nic, 1, SIZING_NIC_MAX, "bits per second up to 10T, as 1Gbps or 25G",
+	[OPT_EVENT_BYTES] = {units_parse_uint, 0, SIZING_EVENT_MAX, "bytes, from 0 to 65507",
 		false},
-	{OPT_DISK, parse_disk, 1, SIZING_DISK_MAX, "bytes per second up to 10TB, as 100MB/s",
+	[OPT_NIC] = {parse_nic, 1, SIZING_NIC_MAX, "bits per second up to 10T, as 1Gbps or 25G",
 		false},
-	{OPT_CORES, units_parse_uint, SIZING_CORES_MIN, SIZING_CORES_MAX, "a number from 2 to 1024",
+	[OPT_DISK] = {parse_disk, 1, SIZING_DISK_MAX, "bytes per second up to 10TB, as 100MB/s",
 		false},
-	{OPT_COMPRESSION, parse_ratio, 1000, SIZING_COMPRESSION_MAX,
+	[OPT_CORES] = {units_parse_uint, SIZING_CORES_MIN, SIZING_CORES_MAX,
+		"a number from 2 to 1024", false},
+	[OPT_COMPRESSION] = {parse_ratio, 1000, SIZING_COMPRESSION_MAX,
 		"a ratio from 1 to 100, as 1.1, of three digits behind the point at most", true},
-	{OPT_SPARE, units_parse_uint, 0, SIZING_SPARE_MAX, "a number from 0 to 1000", true},
+	[OPT_SPARE] = {units_parse_uint, 0, SIZING_SPARE_MAX, "a number from 0 to 1000", true},
 };
 
-static int read_number(const struct cli_args *args, const struct number *n, uint64_t *ret)
+static int read_number(const struct cli_args *args, size_t option, uint64_t *ret)
 {
-	const char *text = args->value[n->option], *name = options[n->option].name;
+	const char *text = args->value[option], *name = options[option].name;
+	const struct number *n = &numbers[option];
 
 	if (text == NULL && n->optional)
 		return EXIT_CLI_OK;
 	if (text == NULL) {
-		cli_error("--%s is missing: %s", name, options[n->option].help);
+		cli_error("--%s is missing: %s", name, options[option].help);
 		return EXIT_CLI_USAGE;
 	}
 	if (n->parse(text, ret) && *ret >= n->min && *ret <= n->max)
@@ -116,7 +125,7 @@ static int read_input(const struct cli_args *args, struct sizing_input *ret)
 
 	*ret = (struct sizing_input){.compression = 1000};
 	for (size_t i = 0; err == EXIT_CLI_OK && i < sizeof(numbers) / sizeof(numbers[0]); i++)
-		err = read_number(args, &numbers[i], places[numbers[i].option]);
+		err = read_number(args, i, places[i]);
 	return err;
 }
 
@@ -185,8 +194,8 @@ const struct cli_command cmd_cluster_plan = {
 		"Asks nobody: it computes from what is given. The log takes 60 bytes an event "
 		"beside the payload, less by the compression; the wire 66 (Ethernet, IPv4, UDP; "
 		"more when a datagram goes in fragments); an lcore 100 cycles an event and one a "
-		"byte, of 2.5 GHz, which is a third more than was measured. A slave has one lcore "
-		"less than cores. What needs the most slaves decides; docs/cluster.md has worked "
+		"byte, of 2.5 GHz, which is more than was measured. A slave has one lcore less "
+		"than cores. What needs the most slaves decides; docs/cluster.md has worked "
 		"examples. Give what is left for Millrace: a disk that also feeds sinks that lag, "
 		"or a NIC that also sends to them, has less.",
 	.options = options,

@@ -16,7 +16,7 @@ MILLRACE, DOCS = sys.argv[1], pathlib.Path(sys.argv[2])
 OPTIONS = ["--rate", "--event-bytes", "--nic", "--disk", "--cores", "--compression", "--spare"]
 GOOD = dict(zip(OPTIONS, ["1M", "600", "1Gbps", "100MB/s", "4", "1", "0"]))
 BAD = {"--rate": ["0", "-1", "1Mbps", "101G", "x"], "--event-bytes": ["65508", "1k", "-1"],
-       "--nic": ["0", "1Gbt", "1GB/s", "11T", "1" * 100], "--disk": ["0", "100Mbps", "11TB/s", "/s"],
+       "--nic": ["0", "1Gbt", "1Gbpsbit/s", "1GB/s", "11T", "1" * 100], "--disk": ["0", "100Mbps", "11TB/s", "/s"],
        "--cores": ["1", "1025", "2.5"], "--compression": ["0.9", "1.0001", "101", "1x"],
        "--spare": ["-1", "1001", "1.5"]}
 
