@@ -45,9 +45,8 @@ def paced_run(case, port, cpu, rate, duration, **more):
     return window, counters, offered, lost
 
 
-def catch_up(case, name, out, alone, *run):
+def catch_up(case, name, out, alone, port, cpu, rate, duration):
     """What the log holds before is what the sink, which is new, has not delivered."""
-    rate, duration = run[-2:]
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir()
     stop = threading.Event()
@@ -55,7 +54,8 @@ def catch_up(case, name, out, alone, *run):
     taker.start()
     sinks = [{"name": name, "kind": "files", "path": str(out)}]
     try:
-        window, counters, offered, lost = paced_run(case, *run, keep=True, sinks=sinks)
+        window, counters, offered, lost = paced_run(case, port, cpu, rate, duration, keep=True,
+                                                    sinks=sinks)
     finally:
         stop.set()
         taker.join()
