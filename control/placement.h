@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: BSD-3-Clause
+#pragma once
+
+// Which offer a receiver takes. Pure: no clock, no I/O.
+
+#include "control/spec.h"
+
+#define PLACEMENT_WHY_BYTES 256
+
+struct placement_offer {
+	const char *id, *agent_id;
+	struct constraint_slave slave;
+	const json_t *list;        // the offer's resources, as Mesos wrote them
+	struct resources free;     // what is left of them
+	bool excluded;             // the slave drains, or is damped
+	const char *excluded_why;
+};
+
+struct placement_receiver {
+	const char *name;
+	const char *slave;             // hostname it is bound to by its log; NULL: any
+	const struct resources *last;  // lcores and NICs it had; NULL: none
+};
+
+struct placement {
+	const struct placement_offer *offer; // NULL: none fits
+	struct resources taken;
+	const char *log_path;            // from the slave's attribute; NULL with a volume
+	char why[PLACEMENT_WHY_BYTES];   // why this one, or, per slave, why none
+};
+
+// Takes what is chosen out of the offer's 'free'. A receiver that is bound goes to its slave or
+// nowhere. Among offers that allow it: the slave with fewest of 'placed', then by rendezvous weight of
+// (receiver's name, hostname), so that the choice doesn't depend on the offers' order.
+void placement_choose(const struct spec *spec, const struct placement_receiver *receiver,
+	struct placement_offer *offers, unsigned offer_count, const struct constraint_slave *placed,
+	unsigned placed_count, struct placement *ret);
