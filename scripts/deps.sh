@@ -9,6 +9,7 @@ build_packages=(
 	meson ninja-build pkg-config gcc libc6-dev
 	libdpdk-dev liburing-dev liblz4-dev libisal-dev libyaml-dev libjansson-dev libmicrohttpd-dev
 	libcurl4-openssl-dev libnl-route-3-dev libpcap-dev librdkafka-dev libsodium-dev libsystemd-dev
+	libzookeeper-mt-dev
 )
 
 # To see it run: network namespaces and ordinary senders (bsdutils: logger).
