@@ -50,7 +50,7 @@ WITH_CLANG = ("clang", "fuzz")
 # What the thread sanitizer can judge: threads of our own around our own atomics. It does not see
 # into DPDK and the kernel's rings, where it would report their ways of ordering as races.
 TSAN_UNIT = re.compile(r"^((common|wal|batching|http)/|lib/(client|handle|queue|spool|spooling)$|"
-                       r"sinks/feed)")
+                       r"sinks/feed|control/loop)")
 
 
 def tsan_targets(directory):
