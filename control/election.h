@@ -32,7 +32,8 @@ struct election_options {
 };
 
 int election_new(struct election **ret, const struct election_options *options);
-void election_free(struct election *election); // NULL is fine; before the session is closed
+// After zk_close() and the loop's last turn. NULL is fine.
+void election_free(struct election *election);
 
 // The owner passes the session's states on.
 void election_session(struct election *election, enum zk_state state);

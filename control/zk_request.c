@@ -79,8 +79,7 @@ static void deliver(void *arg)
 
 	request->answer.value = request->value;
 	request->answer.names = (const char *const *)request->names;
-	if (!request->zk->closed)
-		request->done(request->arg, &request->answer);
+	request->done(request->arg, &request->answer);
 	request_free(request);
 }
 

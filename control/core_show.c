@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// What the API shows, made anew after each step.
+
+#include "common/json.h"
+#include "control/core.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const framework_texts[] = {
+	[FRAMEWORK_OFF] = "off",
+	[FRAMEWORK_CONNECTING] = "connecting",
+	[FRAMEWORK_SUBSCRIBED] = "subscribed",
+	[FRAMEWORK_FAILED_OVER] = "failed_over",
+	[FRAMEWORK_REMOVED] = "removed",
+	[FRAMEWORK_REFUSED] = "refused",
+};
+
+static json_t *text_or_null(const char *text)
+{
+	return text[0] != '\0' ? json_string(text) : json_null();
+}
+
+static json_t *time_or_null(int64_t ns)
+{
+	char buf[40];
+
+	return ns != 0 ? json_string(time_text(ns, buf)) : json_null();
+}
+
+static json_t *alarm_of(const char *code, const char *text, const char *mend)
+{
+	return json_warning(code, text, mend);
+}
+
+static json_t *alarms(const struct core *core)
+{
+	json_t *ret = json_array();
+
+	if (core->framework == FRAMEWORK_REMOVED)
+		json_array_append_new(ret, alarm_of("framework_removed", core->framework_why,
+						   "millrace cluster reset --yes"));
+	if (core->framework == FRAMEWORK_REFUSED)
+		json_array_append_new(ret, alarm_of("framework_refused", core->framework_why,
+						   "mesos.principal, mesos.secret, mesos.role"));
+	if (core->load_failed)
+		json_array_append_new(
+			ret, alarm_of("state_unreadable",
+				     "the state in ZooKeeper is not what a leader stores",
+				     "the log of millrace-control names the node"));
+	for (const struct receiver *r = core->fleet.receivers; r != NULL; r = r->next) {
+		if (r->state != RECEIVER_UNREACHABLE)
+			continue;
+		json_array_append_new(ret, alarm_of("receiver_unreachable", r->name, r->why));
+	}
+	return ret;
+}
+
+static json_t *counts(const struct core *core)
+{
+	int running = 0, starting = 0, waiting = 0, unreachable = 0, draining = 0, ending = 0;
+
+	for (const struct receiver *r = core->fleet.receivers; r != NULL; r = r->next) {
+		running += r->state == RECEIVER_RUNNING;
+		starting += r->state == RECEIVER_LAUNCHING;
+		waiting += r->state == RECEIVER_WAITING;
+		unreachable += r->state == RECEIVER_UNREACHABLE;
+		ending += r->state == RECEIVER_ENDING;
+		draining += r->retiring;
+	}
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "running", running, "starting", starting,
+		"waiting", waiting, "unreachable", unreachable, "draining", draining, "ending",
+		ending);
+}
+
+// NULL: placement runs.
+static const char *frozen(const struct core *core)
+{
+	if (!core->leads)
+		return "this process doesn't lead";
+	if (!core->loaded)
+		return "the state is being read from ZooKeeper";
+	if (!election_leads(core->election))
+		return "ZooKeeper doesn't answer";
+	if (core->framework != FRAMEWORK_SUBSCRIBED)
+		return "Mesos' master isn't reached";
+	return NULL;
+}
+
+static json_t *status(const struct core *core)
+{
+	const char *why = frozen(core);
+
+	return json_pack("{s:s, s:b, s:s, s:{s:s, s:o}, s:{s:s, s:o, s:o, s:o}, s:{s:s, s:s?}, "
+			 "s:{s:i, s:I}, s:o, s:o}",
+		"cluster", core->conf.cluster, "leads", (int)core->leads, "name", core->conf.name,
+		"zookeeper", "state", zk_state(core->zk) == ZK_CONNECTED ? "connected" : "lost",
+		"since", time_or_null(core->zookeeper_since_ns), "mesos", "state",
+		framework_texts[core->framework], "master", text_or_null(core->master),
+		"framework_id", text_or_null(core->framework_id), "why",
+		text_or_null(core->framework_why), "placement", "state",
+		why == NULL ? "running" : "frozen", "why", why, "desired", "count",
+		(int)(core->fleet.applied ? core->fleet.spec.count : 0), "version",
+		(json_int_t)core->fleet.version, "receivers", counts(core), "alarms", alarms(core));
+}
+
+static const char *shown_state(const struct receiver *r)
+{
+	if (r->retiring && r->state == RECEIVER_WAITING && r->drained)
+		return "retired";
+	if (r->state == RECEIVER_WAITING && r->next_launch_ns > core_now_ns())
+		return "damped";
+	return receiver_state_text(r->state);
+}
+
+static json_t *nics_of(const struct receiver *r)
+{
+	json_t *nics = json_array();
+
+	for (unsigned i = 0; i < r->taken.nic_count; i++)
+		json_array_append_new(nics, json_string(r->taken.nics[i]));
+	return nics;
+}
+
+static json_t *receiver(const struct receiver *r)
+{
+	char lcores[RESOURCES_LCORES_MAX * 4];
+
+	return json_pack("{s:s, s:o, s:s, s:b, s:s, s:o, s:o, s:o, s:s, s:o, s:I, s:I, s:o, s:O?}",
+		"name", r->name, "slave", text_or_null(r->slave), "state", shown_state(r),
+		"retiring", (int)r->retiring, "why", r->why, "task_id", text_or_null(r->task_id),
+		"since", time_or_null(r->since_ns), "log_path", text_or_null(r->log_path), "lcores",
+		resources_lcores_text(&r->taken, lcores, sizeof(lcores)), "nics", nics_of(r),
+		"version", (json_int_t)r->version, "restarts",
+		(json_int_t)(r->launches > 0 ? r->launches - 1 : 0), "next_launch_at",
+		time_or_null(r->state == RECEIVER_WAITING ? r->next_launch_ns : 0), "live",
+		r->live);
+}
+
+static json_t *receivers(const struct core *core)
+{
+	json_t *ret = json_array();
+
+	for (const struct receiver *r = core->fleet.receivers; r != NULL; r = r->next)
+		json_array_append_new(ret, receiver(r));
+	return ret;
+}
+
+static json_t *tasks(const struct core *core)
+{
+	json_t *ret = json_array();
+
+	for (const struct receiver *r = core->fleet.receivers; r != NULL; r = r->next) {
+		if (r->task_state[0] == '\0')
+			continue;
+		json_array_append_new(
+			ret, json_pack("{s:o, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:b}", "task_id",
+				     text_or_null(r->task_id), "receiver", r->name, "slave",
+				     text_or_null(r->slave), "agent_id", text_or_null(r->agent_id),
+				     "state", r->task_state, "reason", text_or_null(r->reason),
+				     "message", text_or_null(r->message), "since",
+				     time_or_null(r->since_ns), "current",
+				     (int)(r->task_id[0] != '\0')));
+	}
+	return ret;
+}
+
+static json_t *spec(const struct core *core)
+{
+	return json_pack("{s:I, s:o, s:O?}", "version", (json_int_t)core->fleet.version, "spec",
+		core->fleet.applied ? spec_write(&core->fleet.spec) : json_null(), "draining",
+		core->fleet.draining);
+}
+
+static void set_health(struct core *core)
+{
+	bool zookeeper = zk_state(core->zk) == ZK_CONNECTED;
+	bool mesos = !core->leads || core->framework == FRAMEWORK_SUBSCRIBED;
+
+	core->well = zookeeper && mesos && !core->load_failed;
+	snprintf(core->well_why, sizeof(core->well_why), "%s",
+		!zookeeper ? "ZooKeeper isn't reached: placement is frozen, receivers go on"
+		: core->load_failed ? "the state in ZooKeeper can't be read"
+		: !mesos ? "Mesos isn't subscribed to: placement is frozen, receivers go on"
+			 : "");
+}
+
+void core_show(struct core *core)
+{
+	json_t *views[API_VIEWS] = {
+		[API_STATUS] = status(core),
+		[API_RECEIVERS] = receivers(core),
+		[API_TASKS] = tasks(core),
+		[API_SPEC] = spec(core),
+		[API_EVENTS] =
+			core->loaded ? json_deep_copy(core->fleet.history.events) : json_array(),
+	};
+
+	pthread_mutex_lock(&core->lock);
+	for (unsigned i = 0; i < API_VIEWS; i++) {
+		json_decref(core->views[i]);
+		core->views[i] = views[i];
+	}
+	core->leader_known =
+		election_leader(core->election, core->leader_name, core->leader_address);
+	core->leader_here = core->loaded && election_leads(core->election);
+	set_health(core);
+	pthread_mutex_unlock(&core->lock);
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Which receivers want an offer, and which offer each takes.
+
+#include "control/fleet.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+bool fleet_due(const struct fleet *fleet, const struct receiver *r, int64_t now_ns)
+{
+	return fleet->applied && r->state == RECEIVER_WAITING && r->next_launch_ns <= now_ns &&
+	       !(r->retiring && (r->drained || r->slave[0] == '\0'));
+}
+
+bool fleet_wants_offers(const struct fleet *fleet, int64_t now_ns)
+{
+	for (const struct receiver *r = fleet->receivers; r != NULL; r = r->next)
+		if (fleet_due(fleet, r, now_ns))
+			return true;
+	return false;
+}
+
+// Where the others are, for the constraints: those that stay. One that retires keeps its slave's
+// place until it is gone, as it still runs there. Attributes are known of those with an offer only,
+// so they are kept with the receiver's registration.
+static unsigned placed(const struct fleet *fleet, const struct receiver *except,
+	struct constraint_slave *ret, unsigned room)
+{
+	unsigned count = 0;
+
+	for (const struct receiver *r = fleet->receivers; r != NULL && count < room; r = r->next) {
+		if (r == except || r->slave[0] == '\0' || r->state == RECEIVER_UNREACHABLE)
+			continue;
+		if (r->retiring && r->state == RECEIVER_WAITING)
+			continue;
+		ret[count++] = (struct constraint_slave){
+			.hostname = r->slave, .attributes = r->attributes};
+	}
+	return count;
+}
+
+static void new_task(const struct receiver *r, char *ret, size_t size)
+{
+	uint64_t random;
+
+	if (getrandom(&random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		abort(); // can't be for so few bytes, once the kernel is up
+	snprintf(ret, size, "%s.%016" PRIx64, r->name, random);
+}
+
+static void take(struct fleet *fleet, struct receiver *r, const struct placement *p, int64_t now_ns)
+{
+	new_task(r, r->task_id, sizeof(r->task_id));
+	snprintf(r->agent_id, sizeof(r->agent_id), "%s", p->offer->agent_id);
+	if (r->slave[0] == '\0') {
+		snprintf(r->slave, sizeof(r->slave), "%s", p->offer->slave.hostname);
+		snprintf(r->log_path, sizeof(r->log_path), "%s/%s", p->log_path, r->name);
+	}
+	json_decref(r->attributes);
+	r->attributes = json_deep_copy(p->offer->slave.attributes);
+	r->taken = p->taken;
+	r->version = fleet->version;
+	r->launches++;
+	r->drained = false;
+	r->reconciled = true; // what is known of it is known from us
+	snprintf(r->task_state, sizeof(r->task_state), "TASK_STAGING");
+	r->reason[0] = r->message[0] = '\0';
+	history_add(&fleet->history, now_ns, "launch", r->name, r->slave, "%s", p->why);
+	fleet_state(r, RECEIVER_LAUNCHING, now_ns, "%s", p->why);
+}
+
+static void place_one(struct fleet *fleet, struct receiver *r, struct placement_offer *offers,
+	unsigned count, struct placement *ret)
+{
+	struct placement_receiver wanted = {.name = r->name,
+		.slave = r->slave[0] != '\0' ? r->slave : NULL,
+		.last = r->launches > 0 ? &r->taken : NULL};
+	struct constraint_slave *others = calloc(SPEC_COUNT_MAX * 2, sizeof(*others));
+
+	*ret = (struct placement){0};
+	if (others == NULL)
+		return;
+	placement_choose(&fleet->spec, &wanted, offers, count, others,
+		placed(fleet, r, others, SPEC_COUNT_MAX * 2), ret);
+	free(others);
+}
+
+void fleet_place(struct fleet *fleet, struct placement_offer *offers, unsigned count,
+	int64_t now_ns,
+	void (*launch)(void *arg, struct receiver *receiver, const struct placement *placement),
+	void *arg)
+{
+	for (struct receiver *r = fleet->receivers; r != NULL; r = r->next) {
+		struct placement p;
+
+		if (!fleet_due(fleet, r, now_ns))
+			continue;
+		place_one(fleet, r, offers, count, &p);
+		if (p.offer != NULL) {
+			take(fleet, r, &p, now_ns);
+			launch(arg, r, &p);
+			// What is left of it comes back as another offer.
+			offers[p.offer - offers].excluded = true;
+			offers[p.offer - offers].excluded_why = "its offer is taken already";
+		} else if (strcmp(r->why, p.why) != 0) {
+			snprintf(r->why, sizeof(r->why), "%s", p.why);
+			r->changed = true;
+		}
+	}
+}
