@@ -14,14 +14,7 @@ static const struct config_node *value_or_null(const struct config_node *node)
 
 unsigned line_of(const struct checking *c, const char *section, const char *name)
 {
-	const struct config_node *outer = c->root, *node;
-
-	if (section != NULL)
-		outer = node_get(outer, section);
-	node = node_get(value_or_null(outer), name);
-	if (node != NULL)
-		return node->line;
-	return section != NULL && outer != NULL ? outer->line : 0;
+	return config_key_line(c->root, section, name);
 }
 
 unsigned item_line(const struct checking *c, const char *list, unsigned index)

@@ -138,23 +138,26 @@ static void check_acks(const struct checking *c)
 	}
 }
 
-static void check_api(const struct checking *c)
+void config_api_check(const struct config_api *api, const struct config_node *root,
+	struct config_problems *problems)
 {
-	const struct config_api *api = &c->config->api;
 	const struct {
 		const char *name, *value;
 	} needed[] = {
 		{"certificate", api->certificate}, {"key", api->key}, {"tokens", api->tokens}};
+	bool tcp = api->listen[0] != '\0';
 
 	for (unsigned i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
-		unsigned line =
-			line_of(c, "api", api->listen[0] != '\0' ? "listen" : needed[i].name);
+		bool given = needed[i].value[0] != '\0';
+		unsigned line = config_key_line(root, "api", tcp ? "listen" : needed[i].name);
 
-		if (api->listen[0] != '\0' && needed[i].value[0] == '\0')
-			ERROR(c, line, "api.%s: is missing: over TCP there are only TLS and tokens",
+		if (tcp && !given)
+			problem_add(problems, line, false,
+				"api.%s: is missing: over TCP there are only TLS and tokens",
 				needed[i].name);
-		else if (api->listen[0] == '\0' && needed[i].value[0] != '\0')
-			WARN(c, line, "api.%s: means nothing without api.listen", needed[i].name);
+		else if (!tcp && given)
+			problem_add(problems, line, true,
+				"api.%s: means nothing without api.listen", needed[i].name);
 	}
 }
 
@@ -163,5 +166,5 @@ void check_sinks(const struct checking *c)
 	for (unsigned i = 0; i < c->config->sink_count; i++)
 		check_sink(c, i);
 	check_acks(c);
-	check_api(c);
+	config_api_check(&c->config->api, c->root, c->problems);
 }

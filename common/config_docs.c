@@ -100,15 +100,10 @@ static void print_sample_list(const struct config_key *list, FILE *out)
 			print_sample_key(key, "    ", "", out);
 }
 
-void config_print_sample(FILE *out)
+void config_keys_print_sample(const struct config_key *keys, FILE *out)
 {
-	fputs("# SPDX-License-Identifier: BSD-3-Clause\n"
-	      "# Configuration of millraced, of every key with its default.\n"
-	      "# Made from the table of keys by 'millrace config sample'; check changes with\n"
-	      "# 'millrace config check FILE'.\n\n",
-		out);
-	print_sample_keys(config_keys, "", out);
-	for (const struct config_key *key = config_keys; key->name != NULL; key++) {
+	print_sample_keys(keys, "", out);
+	for (const struct config_key *key = keys; key->name != NULL; key++) {
 		if (key->children == NULL)
 			continue;
 		print_comment("", key->help, out);
@@ -118,6 +113,16 @@ void config_print_sample(FILE *out)
 		else
 			print_sample_keys(key->children, "  ", out);
 	}
+}
+
+void config_print_sample(FILE *out)
+{
+	fputs("# SPDX-License-Identifier: BSD-3-Clause\n"
+	      "# Configuration of millraced, of every key with its default.\n"
+	      "# Made from the table of keys by 'millrace config sample'; check changes with\n"
+	      "# 'millrace config check FILE'.\n\n",
+		out);
+	config_keys_print_sample(config_keys, out);
 }
 
 static void print_cell(const char *text, FILE *out)
@@ -155,6 +160,22 @@ static void print_table(const struct config_key *keys, FILE *out)
 			print_row(keys, out);
 }
 
+void config_keys_print_docs(const struct config_key *keys, FILE *out)
+{
+	print_table(keys, out);
+	for (const struct config_key *key = keys; key->name != NULL; key++) {
+		char range[128];
+
+		if (key->children == NULL)
+			continue;
+		fprintf(out, "\n## %s\n\n%s", key->name, key->help);
+		if (key->type == TYPE_LIST)
+			fprintf(out, "; a list of %s", config_range_text(key, range));
+		fputs(".\n\n", out);
+		print_table(key->children, out);
+	}
+}
+
 void config_print_docs(FILE *out)
 {
 	fputs("# Configuration\n\n"
@@ -168,16 +189,5 @@ void config_print_docs(FILE *out)
 	      "`restart`: a change is taken at the next start.\n\n"
 	      "## Top level\n\n",
 		out);
-	print_table(config_keys, out);
-	for (const struct config_key *key = config_keys; key->name != NULL; key++) {
-		char range[128];
-
-		if (key->children == NULL)
-			continue;
-		fprintf(out, "\n## %s\n\n%s", key->name, key->help);
-		if (key->type == TYPE_LIST)
-			fprintf(out, "; a list of %s", config_range_text(key, range));
-		fputs(".\n\n", out);
-		print_table(key->children, out);
-	}
+	config_keys_print_docs(config_keys, out);
 }

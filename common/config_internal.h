@@ -5,15 +5,11 @@
 
 #include "common/config.h"
 #include "common/config_table.h"
-#include "common/config_yaml.h"
 
 #define CONFIG_FILE_MAX (1024 * 1024)
 #define PROBLEMS_MAX (sizeof(((struct config_problems *)0)->list) / sizeof(struct config_problem))
 
 // config_problems.c
-
-void problem_add(struct config_problems *problems, unsigned line, bool warning, const char *fmt,
-	...) __attribute__((format(printf, 4, 5)));
 
 // By line, those of no line first; of one line, in the order they were found.
 void problems_sort(struct config_problems *problems);

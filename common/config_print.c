@@ -7,7 +7,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
-static uint64_t load(const struct config_key *key, const void *holder)
+uint64_t config_key_load(const struct config_key *key, const void *holder)
 {
 	const char *field = (const char *)holder + key->offset;
 
@@ -114,25 +114,25 @@ static void print_value(const struct config_key *key, const void *holder, FILE *
 
 	switch (key->type) {
 	case TYPE_UINT:
-		fprintf(out, "%" PRIu64, load(key, holder));
+		fprintf(out, "%" PRIu64, config_key_load(key, holder));
 		break;
 	case TYPE_SIZE:
-		fputs(units_size_text(load(key, holder), text), out);
+		fputs(units_size_text(config_key_load(key, holder), text), out);
 		break;
 	case TYPE_DURATION:
-		fputs(units_duration_text(load(key, holder), text), out);
+		fputs(units_duration_text(config_key_load(key, holder), text), out);
 		break;
 	case TYPE_BOOL:
-		fputs(load(key, holder) != 0 ? "true" : "false", out);
+		fputs(config_key_load(key, holder) != 0 ? "true" : "false", out);
 		break;
 	case TYPE_CHOICE:
-		print_choice(key, load(key, holder), out);
+		print_choice(key, config_key_load(key, holder), out);
 		break;
 	case TYPE_CPUS:
 		print_cpus(holder, out);
 		break;
 	case TYPE_PARTITIONS:
-		print_partitions(load(key, holder), out);
+		print_partitions(config_key_load(key, holder), out);
 		break;
 	case TYPE_ADDRESSES:
 	case TYPE_GATEWAYS:
@@ -144,6 +144,9 @@ static void print_value(const struct config_key *key, const void *holder, FILE *
 		break;
 	case TYPE_PROPERTIES:
 		properties_print(key, holder, out);
+		break;
+	case TYPE_OWN:
+		key->print(key, holder, out);
 		break;
 	default:
 		quoted_print("", (const char *)holder + key->offset, out);
@@ -173,26 +176,31 @@ static void print_keys(const struct config_key *keys, const void *holder, const 
 	}
 }
 
-static void print_list(const struct config_key *key, const struct config *config, FILE *out)
+static void print_list(const struct config_key *key, const void *holder, FILE *out)
 {
-	unsigned count = *(const unsigned *)((const char *)config + key->count_offset);
-	const char *item = (const char *)config + key->offset;
+	unsigned count = *(const unsigned *)((const char *)holder + key->count_offset);
+	const char *item = (const char *)holder + key->offset;
 
 	fprintf(out, "%s:%s\n", key->name, count == 0 ? " []" : "");
 	for (unsigned i = 0; i < count; i++, item += key->size)
 		print_keys(key->children, item, "    ", "  - ", out);
 }
 
-void config_print(const struct config *config, FILE *out)
+void config_keys_print(const struct config_key *keys, const void *holder, FILE *out)
 {
-	print_keys(config_keys, config, "", "", out);
-	for (const struct config_key *key = config_keys; key->name != NULL; key++) {
+	print_keys(keys, holder, "", "", out);
+	for (const struct config_key *key = keys; key->name != NULL; key++) {
 		if (key->type == TYPE_LIST) {
-			print_list(key, config, out);
+			print_list(key, holder, out);
 		} else if (key->type == TYPE_SECTION) {
 			fprintf(out, "%s:\n", key->name);
 			print_keys(
-				key->children, (const char *)config + key->offset, "  ", "  ", out);
+				key->children, (const char *)holder + key->offset, "  ", "  ", out);
 		}
 	}
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+	config_keys_print(config_keys, config, out);
 }

@@ -148,41 +148,47 @@ const struct config_key config_sink_keys[] = {
 	{.name = NULL},
 };
 
+#define TCP_KEYS \
+	{ \
+		.name = "listen", \
+		.type = TYPE_TEXT, \
+		API(listen), \
+		.standard_help = "none", \
+		.example = "10.0.0.1:8443", \
+		.help = "Address and TCP port, as 10.0.0.1:8443 or [::]:8443, always with TLS " \
+			"and " \
+			"tokens; none: only the Unix socket", \
+	}, \
+		{ \
+			.name = "certificate", \
+			.type = TYPE_PATH, \
+			API(certificate), \
+			.standard_help = "required with 'listen'", \
+			.example = "/etc/millrace/api.crt", \
+			.help = "PEM file of the certificate and its chain", \
+		}, \
+		{ \
+			.name = "key", \
+			.type = TYPE_PATH, \
+			API(key), \
+			.standard_help = "required with 'listen'", \
+			.example = "/etc/millrace/api.key", \
+			.help = "PEM file of its private key", \
+		}, \
+	{ \
+		.name = "tokens", .type = TYPE_PATH, API(tokens), \
+		.standard_help = "required with 'listen'", .example = "/etc/millrace/tokens", \
+		.help = "File of bearer tokens, a line 'ROLE[,ROLE] NAME SECRET' each; roles are " \
+			"read, consume, admin; read again when it changes", \
+	}
+
+const struct config_key config_api_tcp_keys[] = {
+	TCP_KEYS,
+	{.name = NULL},
+};
+
 const struct config_key config_api_keys[] = {
-	{
-		.name = "listen",
-		.type = TYPE_TEXT,
-		API(listen),
-		.standard_help = "none",
-		.example = "10.0.0.1:8443",
-		.help = "Address and TCP port, as 10.0.0.1:8443 or [::]:8443, always with TLS and "
-			"tokens; none: only the Unix socket",
-	},
-	{
-		.name = "certificate",
-		.type = TYPE_PATH,
-		API(certificate),
-		.standard_help = "required with 'listen'",
-		.example = "/etc/millrace/api.crt",
-		.help = "PEM file of the certificate and its chain",
-	},
-	{
-		.name = "key",
-		.type = TYPE_PATH,
-		API(key),
-		.standard_help = "required with 'listen'",
-		.example = "/etc/millrace/api.key",
-		.help = "PEM file of its private key",
-	},
-	{
-		.name = "tokens",
-		.type = TYPE_PATH,
-		API(tokens),
-		.standard_help = "required with 'listen'",
-		.example = "/etc/millrace/tokens",
-		.help = "File of bearer tokens, a line 'ROLE[,ROLE] NAME SECRET' each; roles are "
-			"read, consume, admin; read again when it changes",
-	},
+	TCP_KEYS,
 	{
 		.name = "consumers",
 		.type = TYPE_UINT,

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// The table of configuration keys, for those that read or describe it.
+// Tables of configuration keys, for those that read or describe them: millraced's own, and what
+// reads and prints a file by any table.
 
 #include "common/config.h"
+#include "common/config_yaml.h"
 
 #define KIB 1024ull
 #define MIB (1024 * KIB)
@@ -33,6 +35,7 @@ enum config_type {
 	TYPE_PROPERTIES,     // an array of struct config_property: a map of names and texts
 	TYPE_SECTION,        // a map of 'children'
 	TYPE_LIST,           // a list of maps of 'children'
+	TYPE_OWN,            // by the key's read() and print(); its default is what is zero
 };
 
 #define CONFIG_ALL_TEXT "all"
@@ -59,10 +62,17 @@ struct config_key {
 	const char *help;                  // one line without a full stop
 	const struct config_key *children; // ends with name NULL
 	size_t count_offset;               // LIST, arrays: where the count (unsigned) is
+	// OWN. read() adds what is wrong to problems, with 'path' as the key's name; print() writes
+	// the value as the file has it, in one line; range: what it takes, in words.
+	void (*read)(const struct config_key *key, const struct config_node *node, void *holder,
+		const char *path, struct config_problems *problems);
+	void (*print)(const struct config_key *key, const void *holder, FILE *out);
+	const char *range;
 };
 
 extern const struct config_key config_keys[]; // ends with name NULL
 extern const struct config_key config_api_keys[];
+extern const struct config_key config_api_tcp_keys[]; // those that any API over TCP has
 extern const struct config_key config_log_keys[];
 extern const struct config_key config_reliable_keys[];
 extern const struct config_key config_sink_keys[];
@@ -72,3 +82,44 @@ const char *config_range_text(const struct config_key *key, char *buf);
 
 // What stands for the default in the docs: "50ms", "the host's name", "required". Never NULL.
 const char *config_default_text(const struct config_key *key);
+
+// Reading by a table. 'holder' is what the offsets of the outermost keys are of; it has its
+// defaults already, and is unspecified after an error. 'check' (NULL: none) says what no single key
+// can; it is called with the root map, also after errors.
+typedef void config_check_fn(
+	void *holder, const struct config_node *root, struct config_problems *problems);
+
+// Of a zeroed holder.
+void config_keys_defaults(const struct config_key *keys, void *holder);
+
+// A name's default: this host's, "millrace" where that is none.
+void config_host_default(const struct config_key *key, void *holder);
+
+// These three add to *problems, sorted by line. 0; -EINVAL: there are errors. 'root' NULL: nothing
+// was written.
+int config_keys_read(const struct config_key *keys, const struct config_node *root, void *holder,
+	config_check_fn *check, struct config_problems *problems);
+// Or -ENOMEM.
+int config_keys_parse(const struct config_key *keys, const char *text, size_t len, void *holder,
+	config_check_fn *check, struct config_problems *problems);
+// Or another negative errno when the file can't be read.
+int config_keys_load(const struct config_key *keys, const char *path, void *holder,
+	config_check_fn *check, struct config_problems *problems);
+
+void problem_add(struct config_problems *problems, unsigned line, bool warning, const char *fmt,
+	...) __attribute__((format(printf, 4, 5)));
+
+// The line of a key, of its section when it is not written, else 0. 'section' NULL: the root.
+unsigned config_key_line(const struct config_node *root, const char *section, const char *name);
+
+// A number or choice of a key; 0 when it is not stored.
+uint64_t config_key_load(const struct config_key *key, const void *holder);
+
+// What config_print() and its like are for millraced's table, without a heading.
+void config_keys_print(const struct config_key *keys, const void *holder, FILE *out);
+void config_keys_print_sample(const struct config_key *keys, FILE *out);
+void config_keys_print_docs(const struct config_key *keys, FILE *out);
+
+// What an API over TCP needs, in the section 'api'.
+void config_api_check(const struct config_api *api, const struct config_node *root,
+	struct config_problems *problems);

@@ -71,6 +71,8 @@ const char *config_range_text(const struct config_key *key, char *buf)
 		return buf;
 	case TYPE_LISTEN_ADDRESS:
 		return "an IPv4 or IPv6 address";
+	case TYPE_OWN:
+		return key->range;
 	case TYPE_LIST:
 		snprintf(buf, 128, "at most %" PRIu64 " elements", key->max);
 		return buf;

@@ -348,6 +348,7 @@ void value_read_default(const struct config_key *key, void *holder)
 	struct config_problems problems = {0};
 	struct config_node node = {.kind = NODE_SCALAR, .text = (char *)key->standard};
 
-	if (key->standard != NULL && !is_array(key) && key->type != TYPE_PROPERTIES)
+	if (key->standard != NULL && !is_array(key) && key->type != TYPE_PROPERTIES &&
+		key->type != TYPE_OWN)
 		value_read(key, &node, holder, key->name, &problems);
 }
