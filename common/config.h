@@ -4,6 +4,8 @@
 // The configuration: one YAML file, one table (config_keys in config_table.c) from which come the
 // parser, its defaults, ranges and messages, `millrace config docs` and the sample file.
 
+#include "common/cpus.h"
+
 #include <netinet/in.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,7 +24,7 @@
 #define CONFIG_LISTENERS_MAX 256
 #define CONFIG_PARTITIONS_MAX 64
 #define CONFIG_ALL_PARTITIONS UINT64_MAX
-#define CONFIG_CPUS_MAX 128
+#define CONFIG_CPUS_MAX CPUS_MAX
 #define CONFIG_SINKS_MAX 16
 #define CONFIG_PROPERTIES_MAX 48 // per sink
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "common/config_internal.h"
+#include "common/cpus.h"
 #include "common/units.h"
 
 #include <inttypes.h>
@@ -52,17 +53,9 @@ void quoted_print(const char *prefix, const char *text, FILE *out)
 
 static void print_cpus(const struct config *config, FILE *out)
 {
-	fputc('"', out);
-	for (unsigned i = 0; i < config->cpu_count; i++) {
-		unsigned first = i;
+	char text[CPUS_TEXT_BYTES];
 
-		while (i + 1 < config->cpu_count && config->cpus[i + 1] == config->cpus[i] + 1)
-			i++;
-		fprintf(out, "%s%u", first == 0 ? "" : ",", config->cpus[first]);
-		if (i > first)
-			fprintf(out, "-%u", config->cpus[i]);
-	}
-	fputc('"', out);
+	fprintf(out, "\"%s\"", cpus_text(config->cpus, config->cpu_count, text, sizeof(text)));
 }
 
 static void print_partitions(uint64_t partitions, FILE *out)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "common/config_internal.h"
+#include "common/cpus.h"
 #include "common/units.h"
 
 #include <stdio.h>
@@ -146,58 +147,13 @@ static void read_text(const struct reading *r)
 		memcpy((char *)r->holder + key->offset, text, strlen(text) + 1);
 }
 
-// Takes "3" or "0-3" from *text. NULL, or what is wrong.
-static const char *read_range(const char **text, uint64_t *first, uint64_t *last)
-{
-	char part[16];
-	size_t len = strcspn(*text, ",");
-	char *dash;
-
-	if (len == 0 || len >= sizeof(part))
-		return "is no list of numbers such as 0-3,8";
-	memcpy(part, *text, len);
-	part[len] = '\0';
-	*text += len;
-	dash = strchr(part, '-');
-	if (dash != NULL)
-		*dash = '\0';
-	if (!units_parse_uint(part, first))
-		return "is no list of numbers such as 0-3,8";
-	*last = *first;
-	if (dash != NULL && !units_parse_uint(dash + 1, last))
-		return "is no list of numbers such as 0-3,8";
-	return *first > *last ? "has a range that runs backwards" : NULL;
-}
-
-static const char *add_cpu(struct config *config, uint64_t cpu)
-{
-	for (unsigned i = 0; i < config->cpu_count; i++)
-		if (config->cpus[i] == cpu)
-			return "has a CPU twice";
-	if (config->cpu_count == CONFIG_CPUS_MAX)
-		return "has more than 128 CPUs";
-	config->cpus[config->cpu_count++] = (uint16_t)cpu;
-	return NULL;
-}
-
 static void read_cpus(const struct reading *r)
 {
 	struct config *config = r->holder;
-	const char *text = r->node->text, *wrong;
-	uint64_t first = 0, last = 0;
+	const char *wrong = cpus_parse(r->node->text, config->cpus, &config->cpu_count);
 
-	config->cpu_count = 0;
-	do {
-		wrong = read_range(&text, &first, &last);
-		if (wrong == NULL && last > 1023)
-			wrong = "has a CPU above 1023";
-		for (uint64_t cpu = first; wrong == NULL && cpu <= last; cpu++)
-			wrong = add_cpu(config, cpu);
-	} while (wrong == NULL && *text++ == ',');
-	if (wrong != NULL) {
+	if (wrong != NULL)
 		REFUSE(r, "%s: " QUOTE " %s", r->path, r->node->text, wrong);
-		config->cpu_count = 0;
-	}
 }
 
 static void read_partitions(const struct reading *r)
@@ -210,7 +166,7 @@ static void read_partitions(const struct reading *r)
 		return;
 	}
 	do {
-		wrong = read_range(&text, &first, &last);
+		wrong = cpus_parse_range(&text, &first, &last);
 		if (wrong == NULL && last >= CONFIG_PARTITIONS_MAX)
 			wrong = "has a partition above 63";
 		for (uint64_t n = first; wrong == NULL && n <= last; n++)
