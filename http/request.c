@@ -85,7 +85,8 @@ static bool authorize(struct http_call *call, enum http_role *ret)
 		r = http_tokens_check(tokens, header(call, MHD_HTTP_HEADER_AUTHORIZATION), ret);
 	if (r == -EIO)
 		refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE,
-			"the tokens' file can't be taken as it is; millraced has logged why");
+			"the tokens' file can't be taken as it is; the log of this server says "
+			"why");
 	else if (r < 0)
 		refuse(call, MHD_HTTP_UNAUTHORIZED,
 			"wants a token that is known: Authorization: Bearer SECRET");
@@ -127,6 +128,11 @@ static void find_route(
 #endif
 }
 
+static size_t body_max(const struct http_route *route)
+{
+	return route->body_max != 0 ? route->body_max : HTTP_BODY_MAX;
+}
+
 // All that the headers can be refused for.
 static void judge(struct http_call *call, const char *path, const char *method)
 {
@@ -139,8 +145,8 @@ static void judge(struct http_call *call, const char *path, const char *method)
 	}
 	find_route(call, path, parse_method(method), role);
 	if (call->refused == 0 && call->route->body && length != NULL &&
-		strtoull(length, NULL, 10) > HTTP_BODY_MAX)
-		refuse(call, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than 64 KiB");
+		strtoull(length, NULL, 10) > body_max(call->route))
+		refuse(call, MHD_HTTP_CONTENT_TOO_LARGE, "the body is larger than this path takes");
 }
 
 static enum MHD_Result send_metrics(struct http_call *call)
@@ -197,11 +203,13 @@ static enum MHD_Result send_route(struct http_call *call)
 		.body = call->body != NULL ? call->body : "",
 		.body_len = call->body_len,
 		.began_ns = call->began_ns,
-		.waited = call->waited};
+		.waited = call->waited,
+		.wait_value = call->wait.value};
 	struct http_reply reply = {.status = MHD_HTTP_OK};
 
 	for (unsigned i = 0; i < HTTP_PARAMS_MAX; i++)
 		req.params[i] = call->params[i];
+	call->wait = (struct http_wait){0};
 	route->handler(&req, &reply, route->arg);
 	if (reply.wait.ready != NULL)
 		return wait_for(call, &reply.wait);
@@ -241,7 +249,7 @@ static enum MHD_Result take_body(struct http_call *call, const char *data, size_
 		*len = 0;
 		return MHD_YES;
 	}
-	if (call->body_len + *len > HTTP_BODY_MAX)
+	if (call->body_len + *len > body_max(call->route))
 		return MHD_NO;
 	body = realloc(call->body, call->body_len + *len + 1);
 	if (body == NULL)
@@ -311,6 +319,8 @@ void http_on_completed(void *arg, struct MHD_Connection *connection, void **stat
 	if (call != NULL) {
 		if (call->waiting)
 			stop_waiting(call);
+		if (call->wait.gone != NULL)
+			call->wait.gone(call->wait.arg, call->wait.value);
 		free(call->body);
 		free(call);
 	}

@@ -32,13 +32,14 @@ struct http_request {
 	const char *params[HTTP_PARAMS_MAX]; // what stands for {…} of the route's path, in order
 	const char *body;                    // of a route that takes one; a zero byte behind it
 	size_t body_len;
-	uint64_t began_ns; // CLOCK_MONOTONIC: when all of it was there
-	bool waited;       // the handler is called again
+	uint64_t began_ns;   // CLOCK_MONOTONIC: when all of it was there
+	bool waited;         // the handler is called again
+	uint64_t wait_value; // then: of its http_wait
 };
 
 struct http_header {
 	const char *name; // static
-	char value[64];
+	char value[256];
 };
 
 // A body of any length, in pieces as the client takes them.
@@ -58,6 +59,9 @@ struct http_wait {
 	void *arg;
 	uint64_t value;
 	uint64_t until_ns; // CLOCK_MONOTONIC: at latest then
+	// NULL, or called once where the handler is not called again: the client has gone, or the
+	// server stops.
+	void (*gone)(void *arg, uint64_t value);
 };
 
 struct http_reply {
@@ -93,7 +97,8 @@ struct http_route {
 	void *arg;
 	enum http_method method;
 	enum http_role role; // that a token must have; the Unix socket asks for none
-	bool body; // takes one, of up to HTTP_BODY_MAX bytes; else it is read and forgotten
+	bool body;           // takes one; else it is read and forgotten
+	size_t body_max;     // of one, bytes; 0: HTTP_BODY_MAX
 };
 
 struct http;
