@@ -2,52 +2,21 @@
 
 #include "cli/client.h"
 
+#include "cli/exchange.h"
 #include "common/clock.h"
 #include "common/units.h"
-
-#include <curl/curl.h>
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
-#define ANSWER_MAX ((size_t)64 << 20)
 #define NS_PER_MS 1000000u
 #define SLEEP_SLICE_NS (50u * NS_PER_MS) // a signal between the check and the sleep costs so much
 
-struct answer {
-	char *data;
-	size_t len, room;
-};
-
-static size_t take(char *data, size_t size, size_t count, void *arg)
+static int unreachable(const struct cli *cli, long os_error, char *error)
 {
-	struct answer *answer = arg;
-	size_t len = size * count;
-
-	if (answer->len + len > ANSWER_MAX)
-		return 0; // curl ends the transfer
-	if (answer->len + len > answer->room) {
-		size_t room = (answer->len + len) * 2;
-		char *grown = realloc(answer->data, room);
-
-		if (grown == NULL)
-			return 0;
-		answer->data = grown;
-		answer->room = room;
-	}
-	memcpy(answer->data + answer->len, data, len);
-	answer->len += len;
-	return len;
-}
-
-static int unreachable(const struct cli *cli, CURL *curl, char *error)
-{
-	long os = 0;
-
-	curl_easy_getinfo(curl, CURLINFO_OS_ERRNO, &os);
-	if (os == EACCES || os == EPERM)
+	if (os_error == EACCES || os_error == EPERM)
 		snprintf(error, CLIENT_ERROR_BYTES,
 			"no permission to open %s: use sudo, or join the group that owns it",
 			cli->socket);
@@ -60,11 +29,14 @@ static int unreachable(const struct cli *cli, CURL *curl, char *error)
 	return EXIT_CLI_UNREACHABLE;
 }
 
-static int transfer_failed(const struct cli *cli, CURL *curl, CURLcode code, char *error)
+static int transfer_failed(const struct cli *cli, const struct exchange_answer *answer, char *error)
 {
-	switch (code) {
+	switch (answer->code) {
+	case CURLE_OUT_OF_MEMORY:
+		snprintf(error, CLIENT_ERROR_BYTES, "%s", strerror(ENOMEM));
+		return EXIT_CLI_DEGRADED;
 	case CURLE_COULDNT_CONNECT:
-		return unreachable(cli, curl, error);
+		return unreachable(cli, answer->os_error, error);
 	case CURLE_COULDNT_RESOLVE_HOST: // what curl calls a name that no socket can have
 		snprintf(error, CLIENT_ERROR_BYTES, "%s is too long for a socket", cli->socket);
 		return EXIT_CLI_UNREACHABLE;
@@ -74,72 +46,48 @@ static int transfer_failed(const struct cli *cli, CURL *curl, CURLcode code, cha
 			(unsigned long long)(cli->timeout_ns / NS_PER_MS));
 		return EXIT_CLI_TIMEOUT;
 	default:
-		snprintf(
-			error, CLIENT_ERROR_BYTES, "%s: %s", cli->socket, curl_easy_strerror(code));
+		snprintf(error, CLIENT_ERROR_BYTES, "%s: %s", cli->socket,
+			curl_easy_strerror(answer->code));
 		return EXIT_CLI_UNREACHABLE;
 	}
 }
 
 // An answer with a status of 400 and above that is no error envelope (/healthz of a failed
 // receiver) is an answer like others.
-static int judge(
-	const struct answer *answer, long status, const char *path, json_t **ret, char *error)
+static int judge(struct exchange_answer *answer, const char *path, json_t **ret, char *error)
 {
-	json_t *envelope = json_loadb(answer->data != NULL ? answer->data : "", answer->len,
-		JSON_REJECT_DUPLICATES, NULL);
-	const char *schema = json_string_value(json_object_get(envelope, "schema"));
-	const char *text;
-
-	if (schema == NULL) {
-		json_decref(envelope);
+	if (answer->envelope == NULL) {
 		snprintf(error, CLIENT_ERROR_BYTES, "%s: the answer (status %ld) is not Millrace's",
-			path, status);
+			path, answer->status);
 		return EXIT_CLI_DEGRADED;
 	}
-	if (strcmp(schema, "millrace.error/1") != 0) {
-		*ret = envelope;
+	if (answer->error == NULL) {
+		*ret = json_incref(answer->envelope);
 		return EXIT_CLI_OK;
 	}
-	text = json_string_value(json_object_get(json_object_get(envelope, "data"), "text"));
-	snprintf(error, CLIENT_ERROR_BYTES, "%s: %s%s", path, text != NULL ? text : "refused",
-		status == 404 ? "; the receiver may be of another version than this command" : "");
-	json_decref(envelope);
-	return status == 400 ? EXIT_CLI_USAGE : EXIT_CLI_DEGRADED;
+	snprintf(error, CLIENT_ERROR_BYTES, "%s: %s%s", path, answer->error,
+		answer->status == 404 ? "; the receiver may be of another version than this command"
+				      : "");
+	return answer->status == 400 ? EXIT_CLI_USAGE : EXIT_CLI_DEGRADED;
 }
 
 // 'method' NULL: GET.
 static int ask(
 	const struct cli *cli, const char *method, const char *path, json_t **ret, char *error)
 {
-	CURL *curl = curl_easy_init();
-	struct answer answer = {0};
 	char url[512];
-	long status = 0;
-	CURLcode code;
+	struct exchange exchange = {
+		.url = url, .socket = cli->socket, .method = method, .timeout_ns = cli->timeout_ns};
+	struct exchange_answer answer;
 	int err;
 
-	if (curl == NULL) {
-		snprintf(error, CLIENT_ERROR_BYTES, "%s", strerror(ENOMEM));
-		return EXIT_CLI_DEGRADED;
-	}
 	snprintf(url, sizeof(url), "http://millrace%s", path);
-	curl_easy_setopt(curl, CURLOPT_URL, url);
-	curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, method);
-	curl_easy_setopt(curl, CURLOPT_UNIX_SOCKET_PATH, cli->socket);
-	curl_easy_setopt(curl, CURLOPT_PROXY, "");
-	curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(
-		curl, CURLOPT_TIMEOUT_MS, (long)((cli->timeout_ns + NS_PER_MS - 1) / NS_PER_MS));
-	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, take);
-	curl_easy_setopt(curl, CURLOPT_WRITEDATA, &answer);
-	code = curl_easy_perform(curl);
-	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	if (code != CURLE_OK)
-		err = transfer_failed(cli, curl, code, error);
+	exchange_run(&exchange, &answer);
+	if (answer.code != CURLE_OK)
+		err = transfer_failed(cli, &answer, error);
 	else
-		err = judge(&answer, status, path, ret, error);
-	free(answer.data);
-	curl_easy_cleanup(curl);
+		err = judge(&answer, path, ret, error);
+	exchange_done(&answer);
 	return err;
 }
 

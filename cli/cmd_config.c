@@ -2,6 +2,7 @@
 // millrace config: check, show, docs, sample.
 
 #include "cli/cli.h"
+#include "cli/problems.h"
 #include "common/config.h"
 #include "common/json.h"
 
@@ -9,49 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LISTED_MAX (sizeof(((struct config_problems *)0)->list) / sizeof(struct config_problem))
-
 // These two are large for a stack.
 static struct config loaded;
 static struct config_problems problems;
-
-static unsigned listed(void)
-{
-	return problems.count < LISTED_MAX ? problems.count : (unsigned)LISTED_MAX;
-}
-
-// As compilers say it, so that editors jump to the line.
-static void print_problems(const char *path, FILE *out)
-{
-	for (unsigned i = 0; i < listed(); i++) {
-		const struct config_problem *p = &problems.list[i];
-		const char *kind = p->warning ? "warning" : "error";
-
-		if (p->line != 0)
-			fprintf(out, "%s:%u: %s: %s\n", path, p->line, kind, p->text);
-		else
-			fprintf(out, "%s: %s: %s\n", path, kind, p->text);
-	}
-	if (problems.count > listed())
-		fprintf(out, "%s: %u more\n", path, problems.count - listed());
-}
-
-static json_t *problems_json(void)
-{
-	json_t *ret = json_array();
-
-	for (unsigned i = 0; i < listed(); i++) {
-		const struct config_problem *p = &problems.list[i];
-		json_t *warning = json_warning("", p->text, NULL); // takes text of any bytes
-		json_t *row = json_pack("{s:o, s:s, s:O}", "line",
-			p->line != 0 ? json_integer(p->line) : json_null(), "severity",
-			p->warning ? "warning" : "error", "text", json_object_get(warning, "text"));
-
-		json_decref(warning);
-		json_array_append_new(ret, row);
-	}
-	return ret;
-}
 
 static int load(const char *path)
 {
@@ -65,18 +26,6 @@ static int load(const char *path)
 	return EXIT_CLI_DEGRADED;
 }
 
-static void print_check_json(const char *path, int rc)
-{
-	json_t *envelope = json_envelope("millrace.config-check/1", NULL,
-		json_pack("{s:s, s:b, s:i, s:i, s:o}", "path", path, "valid", rc == EXIT_CLI_OK,
-			"errors", (int)problems.errors, "warnings",
-			(int)(problems.count - problems.errors), "problems", problems_json()),
-		NULL);
-
-	cli_print_json(envelope);
-	json_decref(envelope);
-}
-
 static int run_check(const struct cli *cli, const struct cli_args *args)
 {
 	const char *path = args->argv[0];
@@ -85,10 +34,10 @@ static int run_check(const struct cli *cli, const struct cli_args *args)
 	if (rc == EXIT_CLI_DEGRADED)
 		return rc;
 	if (cli->json) {
-		print_check_json(path, rc);
+		problems_print_json(&problems, path, rc == EXIT_CLI_OK);
 		return rc;
 	}
-	print_problems(path, stdout);
+	problems_print(&problems, path, stdout);
 	if (rc == EXIT_CLI_OK)
 		printf("%s: valid\n", path);
 	else
@@ -139,7 +88,7 @@ static int show_file(const struct cli *cli, const char *path)
 	char *text;
 
 	if (rc != EXIT_CLI_DEGRADED)
-		print_problems(path, stderr);
+		problems_print(&problems, path, stderr);
 	if (rc != EXIT_CLI_OK)
 		return rc;
 	text = config_text();

@@ -10,7 +10,6 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
-#include <time.h>
 
 enum { OPT_REMOVE, OPT_PARTITION };
 
@@ -20,18 +19,10 @@ static const struct cli_option options[] = {
 	{0},
 };
 
-// Of RFC 3339 in UTC, in seconds; NAN when it is none.
-static double seconds_of(const char *text)
-{
-	struct tm tm = {0};
-
-	return strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) != NULL ? (double)timegm(&tm) : NAN;
-}
-
 // By the receiver's clock.
 static const char *expires_text(const json_t *consumer, const char *time, char *buf)
 {
-	double left = seconds_of(view_text(consumer, "seen_at")) - seconds_of(time) +
+	double left = view_seconds(view_text(consumer, "seen_at")) - view_seconds(time) +
 		      view_number(consumer, "ttl_ns") / 1e9;
 
 	return view_ns(left > 0 ? left * 1e9 : left < 0 ? 0 : left, buf);

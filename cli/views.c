@@ -27,6 +27,13 @@ double view_number(const json_t *object, const char *key)
 	return json_is_number(value) ? json_number_value(value) : NAN;
 }
 
+double view_seconds(const char *text)
+{
+	struct tm tm = {0};
+
+	return strptime(text, "%Y-%m-%dT%H:%M:%S", &tm) != NULL ? (double)timegm(&tm) : NAN;
+}
+
 const char *view_ns(double ns, char *buf)
 {
 	static const struct {

@@ -18,6 +18,9 @@ const char *view_text(const json_t *object, const char *key);
 // Value of a key as a number, NAN when it is null or missing: figures print that as "-".
 double view_number(const json_t *object, const char *key);
 
+// A time of RFC 3339 in UTC, in seconds; NAN when it is none.
+double view_seconds(const char *text);
+
 // "1.5 ms", "17 s", "3.2 h", "12 d". buf: VIEW_TEXT_BYTES.
 const char *view_ns(double ns, char *buf);
 
