@@ -7,6 +7,7 @@
 #include "common/logmsg.h"
 #include "control/core_run.h"
 #include "http/server.h"
+#include "http/tokens.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -229,9 +230,9 @@ static void set_names(struct core *core)
 
 	snprintf(core->root, sizeof(core->root), "/millrace/%s", conf->cluster);
 	if (conf->api.listen[0] == '\0')
-		snprintf(core->address, sizeof(core->address), "unix:%s", conf->socket);
+		snprintf(core->address, sizeof(core->address), "unix:%.240s", conf->socket);
 	else
-		snprintf(core->address, sizeof(core->address), "https://%s",
+		snprintf(core->address, sizeof(core->address), "https://%.240s",
 			conf->advertise[0] != '\0' ? conf->advertise : conf->api.listen);
 }
 

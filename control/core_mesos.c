@@ -10,6 +10,7 @@
 #define SECOND_NS 1000000000u
 #define DECLINE_SECONDS 5         // an offer that may be of use soon
 #define DECLINE_LONG_SECONDS 3600 // none is wanted: REVIVE takes it back
+#define DECLINE_MAX 256
 #define RECONCILE_MAX_SECONDS 60
 
 static void offer_free(struct core_offer *offer)
@@ -242,18 +243,22 @@ static void launch(void *arg, struct receiver *r, const struct placement *p)
 	core_act(core, ACTION_LAUNCH, json);
 }
 
+// All at once: a call for each would be as many round trips.
 static void decline_rest(struct core *core, bool wanted)
 {
-	while (core->offers != NULL) {
-		struct core_offer *offer = core->offers;
-		const char *id = offer->offer.id;
+	const char *ids[DECLINE_MAX];
+	unsigned count = 0;
 
-		core->offers = offer->next;
-		if (!offer->taken)
-			mesos_decline(core->mesos, &id, 1,
+	for (const struct core_offer *o = core->offers; o != NULL; o = o->next) {
+		if (!o->taken)
+			ids[count++] = o->offer.id;
+		if (count == DECLINE_MAX || (o->next == NULL && count > 0)) {
+			mesos_decline(core->mesos, ids, count,
 				wanted ? DECLINE_SECONDS : DECLINE_LONG_SECONDS);
-		offer_free(offer);
+			count = 0;
+		}
 	}
+	core_offers_drop(core);
 }
 
 static void place(struct core *core, int64_t now_ns)
