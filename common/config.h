@@ -195,6 +195,11 @@ int config_load(const char *path, struct config *ret, struct config_problems *pr
 int config_parse(
 	const char *text, size_t len, struct config *ret, struct config_problems *problems);
 
+// The same for a receiver that is given so many CPUs (1 to CONFIG_CPUS_MAX), elsewhere: those that the
+// text names are read and replaced. -ENOMEM, too.
+int config_parse_elsewhere(const char *text, size_t len, unsigned cpus, struct config *ret,
+	struct config_problems *problems);
+
 // Writes the effective configuration as YAML that config_load() reads back to the same values.
 void config_print(const struct config *config, FILE *out);
 

@@ -262,13 +262,14 @@ static void check_lists(const struct checking *c)
 			check_listener_pair(c, i, j);
 }
 
-void config_cross_check(const struct config *config, const struct config_node *root,
+void config_cross_check(const struct config *config, const struct config_node *root, bool here,
 	struct config_problems *problems)
 {
 	struct checking c = {.config = config, .root = root, .problems = problems};
 
 	check_workers(&c);
-	check_allowed(&c);
+	if (here)
+		check_allowed(&c);
 	check_log(&c);
 	check_reliable(&c);
 	check_compression(&c);

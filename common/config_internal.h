@@ -47,6 +47,7 @@ bool address_equal(const struct config_address *a, const struct config_address *
 
 // config_check.c
 
-// What no single key can say. 'root' gives the lines; NULL: nothing was written.
-void config_cross_check(const struct config *config, const struct config_node *root,
+// What no single key can say. 'root' gives the lines; NULL: nothing was written. 'here': the CPUs
+// are this machine's.
+void config_cross_check(const struct config *config, const struct config_node *root, bool here,
 	struct config_problems *problems);

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 
 static void set_cpus_default(struct config *config)
@@ -30,7 +31,24 @@ static void check(void *holder, const struct config_node *root, struct config_pr
 	struct config *config = holder;
 
 	number_listeners(config);
-	config_cross_check(config, root, problems);
+	config_cross_check(config, root, true, problems);
+}
+
+struct elsewhere {
+	struct config config; // first: the offsets of config_keys are of it
+	unsigned cpus;
+};
+
+static void check_elsewhere(
+	void *holder, const struct config_node *root, struct config_problems *problems)
+{
+	struct elsewhere *e = holder;
+
+	number_listeners(&e->config);
+	e->config.cpu_count = e->cpus;
+	for (unsigned i = 0; i < e->cpus; i++)
+		e->config.cpus[i] = (uint16_t)i;
+	config_cross_check(&e->config, root, false, problems);
 }
 
 static void prepare(struct config *ret, struct config_problems *problems)
@@ -50,11 +68,27 @@ int config_parse(const char *text, size_t len, struct config *ret, struct config
 	return config_keys_parse(config_keys, text, len, ret, check, problems);
 }
 
+int config_parse_elsewhere(const char *text, size_t len, unsigned cpus, struct config *ret,
+	struct config_problems *problems)
+{
+	struct elsewhere *e = calloc(1, sizeof(*e));
+	int rc;
+
+	if (e == NULL)
+		return -ENOMEM;
+	prepare(&e->config, problems);
+	e->cpus = cpus;
+	rc = config_keys_parse(config_keys, text, len, e, check_elsewhere, problems);
+	*ret = e->config;
+	free(e);
+	return rc;
+}
+
 int config_load(const char *path, struct config *ret, struct config_problems *problems)
 {
 	prepare(ret, problems);
 	if (path != NULL)
 		return config_keys_load(config_keys, path, ret, check, problems);
-	config_cross_check(ret, NULL, problems);
+	config_cross_check(ret, NULL, true, problems);
 	return problems->errors == 0 ? 0 : -EINVAL;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: BSD-3-Clause
 #pragma once
 
-// Where receivers may be, in Marathon's words: [FIELD, OPERATOR, VALUE]. FIELD is an agent's attribute,
-// or "hostname".
+// Where receivers may be, in Marathon's words: [FIELD, OPERATOR, VALUE]. FIELD is an agent's
+// attribute, or "hostname".
 //
 //   UNIQUE            no two receivers share a value
 //   CLUSTER   VALUE   all have that value; without VALUE: all the same one
@@ -54,5 +54,6 @@ const char *constraint_operator_text(enum constraint_operator op);
 
 // Whether a further receiver may be on 'slave' while the others are on 'placed'. False, with the
 // constraint and the reason in words in why.
-bool constraints_allow(const struct constraint *list, unsigned count, const struct constraint_slave *slave,
-	const struct constraint_slave *placed, unsigned placed_count, char *why, size_t size);
+bool constraints_allow(const struct constraint *list, unsigned count,
+	const struct constraint_slave *slave, const struct constraint_slave *placed,
+	unsigned placed_count, char *why, size_t size);

@@ -10,28 +10,33 @@
 struct placement_offer {
 	const char *id, *agent_id;
 	struct constraint_slave slave;
-	const json_t *list;        // the offer's resources, as Mesos wrote them
-	struct resources free;     // what is left of them
-	bool excluded;             // the slave drains, or is damped
+	json_t *list; // the offer's resources, as Mesos wrote them; resources_write() takes of it
+	struct resources free; // what is left of them
+	bool excluded;         // the slave drains, or is damped
 	const char *excluded_why;
 };
 
 struct placement_receiver {
 	const char *name;
-	const char *slave;             // hostname it is bound to by its log; NULL: any
-	const struct resources *last;  // lcores and NICs it had; NULL: none
+	const char *slave;            // hostname it is bound to by its log; NULL: any
+	const char *volume;           // id of the persistent volume that it has; NULL: none yet
+	const struct resources *last; // lcores and NICs it had; NULL: none
 };
 
 struct placement {
-	const struct placement_offer *offer; // NULL: none fits
+	struct placement_offer *offer; // NULL: none fits
 	struct resources taken;
-	const char *log_path;            // from the slave's attribute; NULL with a volume
-	char why[PLACEMENT_WHY_BYTES];   // why this one, or, per slave, why none
+	const char *log_path; // from the slave's attribute (borrowed); NULL with a volume
+	const json_t *volume; // the entry of the list that is its volume (borrowed): goes into the
+			      // TaskInfo besides what resources_write() gives; NULL: it has none
+			      // yet, and 'taken' has the disk to make it of
+	char why[PLACEMENT_WHY_BYTES]; // why this one, or, per slave, why none
 };
 
 // Takes what is chosen out of the offer's 'free'. A receiver that is bound goes to its slave or
-// nowhere. Among offers that allow it: the slave with fewest of 'placed', then by rendezvous weight of
-// (receiver's name, hostname), so that the choice doesn't depend on the offers' order.
+// nowhere; constraints say where a log begins, not whether it goes on, so it isn't asked for them
+// again. Else, among offers that allow it: the slave with fewest of 'placed', then by rendezvous
+// weight of (receiver's name, hostname), so that the choice doesn't depend on the offers' order.
 void placement_choose(const struct spec *spec, const struct placement_receiver *receiver,
 	struct placement_offer *offers, unsigned offer_count, const struct constraint_slave *placed,
 	unsigned placed_count, struct placement *ret);
