@@ -1,0 +1,449 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+# timeout: 300
+"""millrace-supervisor with real millraced and real ZooKeeper: what is registered, what is started
+again and what isn't, how it all ends, and that no trouble with ZooKeeper touches reception."""
+
+import contextlib
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import jsonschema
+import rig
+import zookeeper
+from rig import PORT, RECEIVER4, RECEIVER6, TREE, expect, expect_equal, wait_until
+
+os.environ.setdefault("MILLRACE_LIBRARY", str(rig.BUILD / "lib/libmillrace.so.0"))
+sys.path.insert(0, str(TREE / "connectors/python"))
+import millrace  # noqa: E402 (by what was just set)
+
+SUPERVISOR = rig.BUILD / "control/supervisor/millrace-supervisor"
+SCHEMA = json.loads((TREE / "docs/schema/live.1.json").read_text())
+SESSION = 2.0  # seconds; at least four ticks of ZooKeeper
+CLUSTER = f"test{os.getpid()}"
+ROOT = f"/millrace/{CLUSTER}"
+NODE = f"{ROOT}/live/r1"
+LISTENERS = [{"name": "sure", "port": PORT, "kind": "reliable"},
+             {"name": "six", "port": 5142, "address": RECEIVER6}]
+
+
+class Task(rig.Receiver):
+    """A supervisor, started as Mesos would: all it knows is in its environment."""
+
+    def __init__(self, home, net, servers, **environment):
+        super().__init__(home, net, device="af_packet:eth9", listeners=LISTENERS,
+                         log={"segment_size": "16MiB", "block_size": "256KiB", "queue_depth": 4})
+        for key in ("receiver", "data", "socket"):
+            del self.config[key]  # the task's own
+        self.sandbox = self.home / "sandbox"
+        self.sandbox.mkdir()
+        self.socket = pathlib.Path(f"/run/millrace/{CLUSTER}.r1.sock")
+        self.environment = {
+            "RECEIVER": "r1", "TASK": "task-1", "LCORES": "1", "NICS": "rx0", "LOG": str(self.data),
+            "HOSTNAME": "slave-1", "ZOOKEEPER": servers, "ROOT": ROOT, "ZOOKEEPER_AUTH": "",
+            "SESSION_TIMEOUT_MS": str(int(SESSION * 1000)), "GRACE_MS": "10000",
+            "MILLRACED": str(rig.MILLRACED), **environment}
+
+    def start(self, *words, wait=True):
+        config = "\n".join(rig.yaml_lines(self.config)) + "\n"
+        env = dict(os.environ, MILLRACE_CONFIG=config,
+                   **{f"MILLRACE_{name}": value for name, value in self.environment.items()})
+        with open(self.stderr_path, "ab") as err:
+            self.process = subprocess.Popen(self.net.command("rx", SUPERVISOR, *words), env=env,
+                                            cwd=self.sandbox, stderr=err, stdin=subprocess.DEVNULL)
+        if wait:
+            wait_until(self.answering, "millraced answered", 30)
+        return self
+
+    def answering(self):
+        expect(self.running(), f"the supervisor ended:\n{self.log_tail()}")
+        with contextlib.suppress(OSError, AssertionError, ValueError):
+            return self.get("/api/v1/status")["health"] == "ok"
+        return False
+
+    def millraced(self):
+        """Its pid, as the kernel knows the supervisor's children."""
+        found = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return int(found.split()[0]) if found.split() else None
+
+    def kill_millraced(self):
+        pid = wait_until(self.millraced, "there was a millraced")
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def wait_end(self, code, seconds=20):
+        expect_equal(self.process.wait(seconds * rig.PATIENCE), code, "exit code of the supervisor")
+        self.expect_clean()
+
+    def last_line(self):
+        return self.log().splitlines()[-1]
+
+
+class Cluster:
+    """A wire, one ZooKeeper server at its receiver's end, and tasks there."""
+
+    def __init__(self, r):
+        self.r, self.net = r, r.net()
+        self.net.sh("rx", "ip", "link", "set", "lo", "up")
+        self.ensemble = r.stack.enter_context(
+            zookeeper.Ensemble(r.home / "zookeeper", servers=1, netns=self.net.names["rx"], tick=250))
+        self.client = self.ensemble.client()
+        self.tasks = 0
+
+    def task(self, **environment):
+        self.tasks += 1
+        home = self.r.home / f"task{self.tasks}"
+        home.mkdir()
+        task = Task(home, self.net, self.ensemble.connect_string(), **environment)
+        self.r.receivers.append(task)
+        self.r.stack.callback(end_task, task)
+        return task
+
+    def live(self):
+        data = self.client.data(NODE)
+        return json.loads(data) if data else None
+
+    def wait_live(self, wanted, what, seconds=15):
+        """The node's content, as soon as wanted() is true of it; each version is by the schema."""
+        def there():
+            live = self.live()
+            if live is None:
+                return None
+            jsonschema.validate(live, SCHEMA)
+            return live if wanted(live) else None
+
+        try:
+            return wait_until(there, what, seconds)
+        except AssertionError as failed:
+            raise AssertionError(f"{failed}; the node: {self.live()}") from None
+
+    def wait_ok(self, **wanted):
+        return self.wait_live(
+            lambda live: live["health"] == "ok" and all(live[k] == v for k, v in wanted.items()),
+            f"ok {wanted} was registered")
+
+    def wait_gone(self, seconds):
+        wait_until(lambda: self.client.exists(NODE) is None, "the node was gone", seconds)
+
+    @contextlib.contextmanager
+    def stream(self):
+        with self.net.inside("tx"):
+            stream = Stream()
+        try:
+            yield stream
+        finally:
+            stream.end()
+
+
+def end_task(task):
+    """Whatever came of the test: not even a millraced that was stopped stays."""
+    if not task.running():
+        return
+    pid = task.millraced()
+    task.kill()
+    if pid is not None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+class Stream(threading.Thread):
+    """A source of an event each 2 ms or so, and when it was told what to be durable."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.sender = millrace.Sender(f"{RECEIVER4}:{PORT}", failover_after=60.0)
+        self.sent, self.ending = 0, False
+        self.told = [(time.monotonic(), 0)]
+        self.start()
+
+    def run(self):
+        while not self.ending:
+            with contextlib.suppress(millrace.Full):
+                self.sent = self.sender.send(b"x" * 100) + 1
+            durable = self.sender.durable
+            if durable > self.told[-1][1]:
+                self.told.append((time.monotonic(), durable))
+            time.sleep(0.002)
+
+    def durable(self):
+        return self.told[-1][1]
+
+    def wait_more(self, seconds=20):
+        """Until something sent from now on is durable; when that was told."""
+        begin = self.sent
+        wait_until(lambda: self.durable() > begin, f"event {begin} was durable", seconds)
+        return next(then for then, durable in self.told if durable > begin)
+
+    def largest_gap(self, since):
+        times = [since] + [then for then, _ in self.told if then >= since]
+        return max(b - a for a, b in zip(times, times[1:]))
+
+    def end(self):
+        self.ending = True
+        self.join()
+        self.sender.close(0.1)
+
+
+def gone(pid):
+    """Ended, whether or not somebody has waited for it."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+def what_is_registered_is_so(r):
+    cluster = Cluster(r)
+    task = cluster.task().start()
+    live = cluster.wait_ok()
+    partitions = task.get("/api/v1/partitions")
+    expect_equal([(p["partition"], p["log_id"]) for p in live["partitions"]],
+                 [(p["partition"], p["log_id"]) for p in partitions], "logs")
+    expect_equal({name: live[name] for name in ("receiver", "task_id", "hostname", "pid", "restarts",
+                                                "why", "socket", "listeners", "sinks")},
+                 {"receiver": "r1", "task_id": "task-1", "hostname": "slave-1",
+                  "pid": task.millraced(), "restarts": 0, "why": None, "socket": str(task.socket),
+                  "listeners": [{"name": "sure", "kind": "reliable", "udp_port": PORT,
+                                 "addresses": [RECEIVER4, RECEIVER6]},
+                                {"name": "six", "kind": "plain", "udp_port": 5142,
+                                 "addresses": [RECEIVER6]}],
+                  "sinks": []}, "what is registered")
+    expect(cluster.client.exists(NODE).ephemeral_owner != 0, "the node is not ephemeral")
+    status = task.get("/api/v1/status")
+    expect_equal((status["data_path"], status["pid"]), (str(task.data), live["pid"]), "of millraced")
+    config = task.sandbox / "millraced.yaml"
+    expect_equal(config.stat().st_mode & 0o777, 0o600, "mode of the configuration")
+    expect_equal(task.get("/api/v1/ports")[0]["device"], "af_packet:rx0", "device")
+    with cluster.stream() as stream:
+        stream.wait_more()
+        cluster.wait_live(lambda live: int(live["partitions"][0]["durable_seq"]) > 100 and
+                          live["load"]["events_per_second"] > 50 and
+                          live["load"]["packets_per_second"] > 0 and
+                          live["load"]["bytes_per_second"] > 5000, "the load was registered")
+        versions = cluster.client.exists(NODE).version
+        begin = time.monotonic()
+        cluster.wait_live(lambda _: cluster.client.exists(NODE).version >= versions + 3, "it is kept")
+        expect(time.monotonic() - begin > 4, "it is written more often than each 2 s")
+    task.stop()
+
+
+def a_killed_millraced_is_started_again(r):
+    cluster = Cluster(r)
+    task = cluster.task().start()
+    before = cluster.wait_ok(restarts=0)
+    with cluster.stream() as stream:
+        stream.wait_more()
+        task.kill_millraced()
+        stream.wait_more()
+        after = cluster.wait_ok(restarts=1)
+        expect(after["pid"] not in (before["pid"], None), "the pid is as before")
+        expect_equal([p["log_id"] for p in after["partitions"]],
+                     [p["log_id"] for p in before["partitions"]], "logs")
+        expect(after["started_at"] > before["started_at"], "it is as old as before")
+    task.stop()
+
+
+def the_fourth_end_within_a_minute_is_the_end(r):
+    cluster = Cluster(r)
+    task = cluster.task().start()
+    for restarts in range(4):
+        cluster.wait_ok(restarts=restarts)
+        expect(task.running(), "the supervisor ended")
+        task.kill_millraced()
+    task.wait_end(1)
+    expect("signal 9" in task.last_line() and "given up" in task.last_line(), task.last_line())
+    expect(cluster.client.exists(NODE) is None, "the node is still there")
+
+
+def sigterm_ends_all_in_good_order(r):
+    cluster = Cluster(r)
+    task = cluster.task().start()
+    cluster.wait_ok()
+    pid = task.millraced()
+    task.stop()
+    expect(gone(pid), "millraced runs")
+    expect("ending" in task.log() and "durable up to seq" in task.log(), task.log_tail())
+    expect(cluster.client.exists(NODE) is None, "the node is still there")
+    expect("exit code 0" in task.last_line(), task.last_line())
+
+
+def who_does_not_end_is_killed_after_the_grace(r):
+    cluster = Cluster(r)
+    task = cluster.task(GRACE_MS="1500").start()
+    cluster.wait_ok()
+    pid = task.millraced()
+    os.kill(pid, signal.SIGSTOP)
+    begin = time.monotonic()
+    task.process.terminate()
+    cluster.wait_live(lambda live: live["health"] == "failed" and "ended" in live["why"], "it says so", 1.4)
+    task.wait_end(1)
+    took = time.monotonic() - begin
+    expect(1.4 < took < 4 * rig.PATIENCE, f"it took {took:.1f} s")
+    expect(gone(pid), "millraced runs")
+    expect(cluster.client.exists(NODE) is None, "the node is still there")
+
+
+def nothing_outlives_a_killed_supervisor(r):
+    cluster = Cluster(r)
+    task = cluster.task().start()
+    cluster.wait_ok()
+    pid = task.millraced()
+    killed = time.monotonic()
+    task.kill()
+    wait_until(lambda: gone(pid), "millraced had ended, too")
+    with open(task.data / "lock") as lock:
+        wait_until(lambda: locked(lock), "the data directory's lock was free", 2)
+        fcntl.flock(lock, fcntl.LOCK_UN)
+    expect(cluster.client.exists(NODE) is not None, "the node is gone at once")
+    # The next task waits for the node, not for the receiver.
+    following = cluster.task(TASK="task-2", LOG=str(task.data)).start()
+    if time.monotonic() - killed < SESSION / 2:
+        expect_equal(cluster.live()["task_id"], "task-1", "task before the session ended")
+        wait_until(lambda: "task task-1 on slave-1 holds it" in following.log(), "it says so")
+    cluster.wait_ok(task_id="task-2")
+    following.stop()
+
+
+def locked(file):
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def a_node_of_the_same_task_is_taken_over(r):
+    """As of a session that this task lost; without waiting for its end."""
+    cluster = Cluster(r)
+    task = cluster.task().start()
+    live = cluster.wait_ok()
+    task.stop()
+    other = cluster.ensemble.client(session=60.0)
+    other.create(NODE, json.dumps(live), flags=zookeeper.EPHEMERAL)
+    task.start()
+    cluster.wait_ok(pid=task.millraced())
+    # And one that somebody removes is made anew.
+    cluster.client.delete(NODE)
+    cluster.wait_ok(pid=task.millraced())
+    task.stop()
+
+
+def zookeeper_away_is_nothing_to_reception(r):
+    cluster = Cluster(r)
+    task = cluster.task().start()
+    cluster.wait_ok()
+    pid = task.millraced()
+    with cluster.stream() as stream:
+        begin = stream.wait_more()
+        # Stopped for longer than the session, so that the server ends it when it goes on.
+        owner = cluster.client.exists(NODE).ephemeral_owner
+        cluster.ensemble.pause(1)
+        time.sleep(SESSION * 2)
+        stream.wait_more()
+        cluster.ensemble.resume(1)
+        wait_owner(cluster, owner)
+        owner = cluster.client.exists(NODE).ephemeral_owner
+        cluster.ensemble.kill(1)
+        time.sleep(SESSION * 2)
+        stream.wait_more()
+        cluster.ensemble.restart(1)
+        cluster.ensemble.wait_ready()
+        # It may have kept its session or not; millraced dies while nobody can be told, too.
+        cluster.wait_ok(restarts=0)
+        cluster.ensemble.kill(1)
+        gap = stream.largest_gap(begin)
+        expect(gap < 1.0 * rig.PATIENCE, f"{gap:.2f} s without an acknowledgement")
+        task.kill_millraced()
+        stream.wait_more()
+        cluster.ensemble.restart(1)
+        cluster.ensemble.wait_ready()
+        cluster.wait_ok(restarts=1)
+    expect(task.millraced() != pid, "it was not started again")
+    # Without ZooKeeper it ends as soon.
+    cluster.ensemble.kill(1)
+    begin = time.monotonic()
+    task.stop()
+    expect(time.monotonic() - begin < 5 * rig.PATIENCE, f"{time.monotonic() - begin:.1f} s to end")
+
+
+def wait_owner(cluster, before):
+    """Another session has the node, whether or not the old one was seen to end."""
+    def another():
+        stat = cluster.client.exists(NODE)
+        return stat is not None and stat.ephemeral_owner != before
+
+    wait_until(another, "it was registered by a new session", 20)
+    cluster.wait_ok()
+
+
+def what_would_end_the_same_way_is_not_tried_again(r):
+    cluster = Cluster(r)
+    held = cluster.task()
+    held.data.mkdir()
+    with open(held.data / "lock", "w") as lock:
+        expect(locked(lock), "the lock is held")
+        held.start(wait=False).wait_end(5)
+    expect("refused for safety" in held.last_line() and "not restarted" in held.last_line(),
+           held.last_line())
+    expect_equal(held.log().count("another millraced holds the lock"), 1, "tries")
+    for environment, code, words in (
+            ({"NICS": "rx0,rx1"}, 4, "2 NICs for 1 ports"),
+            ({"NICS": "0000:03:00.0"}, 4, "can't take the place of 'af_packet:eth9'"),
+            ({"LCORES": "1-x"}, 4, "is no list of numbers such as 0-3,8"),
+            ({"ADDRESSES": "10.77.0.256/24"}, 4, "is no IPv4 or IPv6 address"),
+            ({"LOG": "data"}, 2, "MILLRACE_LOG: 'data' is no absolute path"),
+            ({"ROOT": "millrace"}, 2, "MILLRACE_ROOT"),
+            ({"MILLRACED": "/no/such/millraced"}, 1, "can't start /no/such/millraced: No such file")):
+        task = cluster.task(**environment)
+        task.start(wait=False).wait_end(code)
+        expect(words in task.last_line(), f"{environment}: {task.log()}")
+
+
+def nodes_belong_to_who_has_the_password(r):
+    cluster = Cluster(r)
+    secret = r.home / "secret"
+    secret.write_text("millrace:open sesame\n")
+    task = cluster.task(ZOOKEEPER_AUTH=str(secret), ADDRESSES=f"{RECEIVER4}/24").start()
+    live = cluster.wait_ok()
+    expect_equal(live["listeners"][0]["addresses"], [RECEIVER4], "addresses")
+    mine = [(zookeeper.ALL, "digest", zookeeper.digest("millrace:open sesame"))]
+    for path in (ROOT, f"{ROOT}/live", NODE):
+        expect_equal(cluster.client.acl(path), mine, f"ACL of {path}")
+    task.stop()
+    secret.write_text("millrace:another\n")
+    task = cluster.task(ZOOKEEPER_AUTH=str(secret)).start()
+    wait_until(lambda: "not registered: not authenticated" in task.log(), "it says so")
+    expect_equal(task.get("/api/v1/status")["health"], "ok", "health of millraced")
+    task.stop()
+
+
+def times_from_a_kill_to_the_next_acknowledgement(r):
+    """Figures, not a verdict."""
+    cluster = Cluster(r)
+    took = []
+    while len(took) < 10:
+        task = cluster.task(LOG=str(r.home / "log")).start()
+        with cluster.stream() as stream:
+            for _ in range(3):
+                stream.wait_more()
+                begin = time.monotonic()
+                task.kill_millraced()
+                took.append(stream.wait_more() - begin)
+        task.stop()
+    took.sort()
+    print("kill to acknowledgement, ms: " + " ".join(f"{1000 * seconds:.0f}" for seconds in took))
+
+
+rig.run(what_is_registered_is_so, a_killed_millraced_is_started_again,
+        the_fourth_end_within_a_minute_is_the_end, sigterm_ends_all_in_good_order,
+        who_does_not_end_is_killed_after_the_grace, nothing_outlives_a_killed_supervisor,
+        a_node_of_the_same_task_is_taken_over, zookeeper_away_is_nothing_to_reception,
+        what_would_end_the_same_way_is_not_tried_again, nodes_belong_to_who_has_the_password,
+        times_from_a_kill_to_the_next_acknowledgement)
