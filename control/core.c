@@ -217,7 +217,11 @@ static int open_election(struct core *core)
 static int open_api(struct core *core)
 {
 	char why[HTTP_WHY_BYTES];
-	int err = api_start(&core->api, &core->conf, &core_api, why);
+	struct api_core side = core_api;
+	int err;
+
+	side.arg = core;
+	err = api_start(&core->api, &core->conf, &side, why);
 
 	if (err != 0)
 		log_err("%s", why);

@@ -134,7 +134,7 @@ json_t *core_launch(const struct core *core, const struct receiver *r, const str
 void core_command(struct core *core, uint64_t ticket, const char *name, json_t *body);
 
 // core_tickets.c: the API's side
-extern const struct api_core core_api;
+extern const struct api_core core_api; // but for its arg
 void core_answer(
 	struct core *core, uint64_t ticket, unsigned status, json_t *data, const char *error);
 void core_answer_all(struct core *core, unsigned status, const char *error); // those that wait

@@ -107,12 +107,24 @@ static bool well(const struct receiver *r)
 	return r->state == RECEIVER_RUNNING && registered(r) && strcmp(health(r), "ok") == 0;
 }
 
-// Nothing to give away: no sink is behind, or there is none.
-static bool caught_up(const struct receiver *r, json_int_t most)
+// Of each sink, and none has more than so many batches to be given; without a sink there is nothing.
+static bool caught_up(const struct receiver *r, json_int_t batches)
 {
-	const json_t *lag = json_object_get(r->live, "lag_batches");
+	const json_t *sink;
+	size_t i;
 
-	return registered(r) && (json_is_null(lag) || json_integer_value(lag) <= most);
+	if (!registered(r))
+		return false;
+	json_array_foreach(json_object_get(r->live, "sinks"), i, sink) {
+		const json_t *lag = json_object_get(sink, "lag_batches");
+		json_int_t events = json_integer_value(json_object_get(sink, "lag_events"));
+
+		// Not known: it still asks the other side.
+		if (!json_is_integer(lag) || json_integer_value(lag) > batches ||
+			(batches == 0 && events > 0))
+			return false;
+	}
+	return true;
 }
 
 static double receives(const struct receiver *r)
