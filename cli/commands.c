@@ -23,7 +23,18 @@
 	X(cmd_log_verify) \
 	X(cmd_log_repair) \
 	X(cmd_log_cat) \
+	X(cmd_cluster_status) \
+	X(cmd_cluster_receivers) \
+	X(cmd_cluster_tasks) \
+	X(cmd_cluster_events) \
+	X(cmd_cluster_leader) \
 	X(cmd_cluster_plan) \
+	X(cmd_cluster_apply) \
+	X(cmd_cluster_scale) \
+	X(cmd_cluster_drain) \
+	X(cmd_cluster_replace) \
+	X(cmd_cluster_restart) \
+	X(cmd_cluster_reset) \
 	X(cmd_doctor) \
 	X(cmd_config_check) \
 	X(cmd_config_show) \

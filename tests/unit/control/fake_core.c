@@ -26,7 +26,7 @@
 #define MOVE_NS 1500000000u // a receiver's way off a slave, or to its next task
 
 struct receiver {
-	unsigned slave, task;
+	unsigned slave, task, left; // the slave that it left last; 0: none
 	uint64_t moves_ns; // CLOCK_MONOTONIC: when it is elsewhere, or another task; 0: it stays
 	bool drains;
 };
@@ -70,8 +70,10 @@ static void move_on(void)
 			continue;
 		r->moves_ns = 0;
 		r->task++;
-		if (r->drains)
+		if (r->drains) {
+			r->left = r->slave;
 			r->slave = free_slave++;
+		}
 		r->drains = false;
 	}
 }
@@ -122,6 +124,26 @@ static json_t *list_json(json_t *(*row)(unsigned i))
 	return ret;
 }
 
+// And whose logs lie on slaves that they left.
+static json_t *receivers_json(void)
+{
+	json_t *ret = list_json(receiver_json);
+
+	for (unsigned i = 0; i < count; i++) {
+		json_t *old;
+
+		if (receivers[i].left == 0)
+			continue;
+		old = receiver_json(i);
+		json_object_set_new(old, "name", json_sprintf("r%u.old", i + 1));
+		json_object_set_new(old, "slave", json_sprintf("slave%u", receivers[i].left));
+		json_object_set_new(old, "state", json_string("retired"));
+		json_object_set_new(old, "live", json_null());
+		json_array_append_new(ret, old);
+	}
+	return ret;
+}
+
 static json_t *alarms_json(void)
 {
 	return ill ? json_pack("[{s:s, s:s, s:s}]", "code", "framework_removed", "text",
@@ -165,7 +187,7 @@ static json_t *show(void *arg, enum api_view view, uint64_t from)
 	case API_STATUS:
 		return status_json();
 	case API_RECEIVERS:
-		return list_json(receiver_json);
+		return receivers_json();
 	case API_TASKS:
 		return list_json(task_json);
 	case API_SPEC:
