@@ -40,7 +40,9 @@ bool entry_usable(const json_t *entry, const char *role)
 	for (unsigned i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (json_object_get(entry, others[i]) != NULL)
 			return false;
-	return strcmp(own, "*") == 0 || strcmp(own, role) == 0;
+	if (strcmp(own, "*") == 0)
+		return strcmp(entry_name(entry), "disk") != 0;
+	return strcmp(own, role) == 0;
 }
 
 int entry_scalar(const json_t *entry, int64_t *ret_thousandths)

@@ -16,7 +16,7 @@ struct lcore_set {
 const char *entry_name(const json_t *entry);
 const char *entry_role(const json_t *entry);
 
-// Ours to take: not revocable, not shared, no volume, of 'role' or "*".
+// Ours to take: not revocable, not shared, no volume, of 'role' or (but for disk) of "*".
 bool entry_usable(const json_t *entry, const char *role);
 
 int entry_scalar(const json_t *entry, int64_t *ret_thousandths); // -EINVAL

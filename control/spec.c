@@ -43,7 +43,11 @@ static int check_receiver(const struct spec *spec, size_t len, const char *name,
 				own->count - i);
 			break;
 		}
-		problem_add(problems, line, p->warning, "%.64s:%u: %s", name, p->line, p->text);
+		if (p->line != 0)
+			problem_add(
+				problems, line, p->warning, "%.64s:%u: %s", name, p->line, p->text);
+		else
+			problem_add(problems, line, p->warning, "%.64s: %s", name, p->text);
 	}
 	free(config);
 	free(own);
