@@ -199,6 +199,26 @@ def gone(pid):
         return True
 
 
+def sockets_of(pid):
+    """Their inodes."""
+    found = set()
+    for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            name = os.readlink(entry)
+            if name.startswith("socket:["):
+                found.add(name[len("socket:["):-1])
+    return found
+
+
+def sockets_to(cluster):
+    """Inodes of the connections to ZooKeeper that there are at the receiver's end."""
+    table = cluster.net.sh("rx", "cat", "/proc/net/tcp").stdout.splitlines()[1:]
+    ports = {f"{port:04X}" for port in cluster.ensemble.ports.values()}
+    found = {row.split()[9] for row in table if row.split()[2].split(":")[1] in ports}
+    expect(found, "nobody is connected to ZooKeeper")
+    return found
+
+
 def what_is_registered_is_so(r):
     cluster = Cluster(r)
     task = cluster.task().start()
@@ -234,6 +254,35 @@ def what_is_registered_is_so(r):
     task.stop()
 
 
+def what_starts_is_registered_and_can_be_ended(r):
+    cluster = Cluster(r)
+    go, slow = r.home / "go", r.home / "slow"
+    slow.write_text(f"#!/bin/sh\nwhile [ ! -e {go} ]; do sleep 0.02; done\nexec {rig.MILLRACED} \"$@\"\n")
+    slow.chmod(0o755)
+    for ends in (True, False):
+        task = cluster.task(MILLRACED=str(slow)).start(wait=False)
+        live = cluster.wait_live(lambda live: live["health"] == "starting", "it starts")
+        expect_equal((live["pid"], live["partitions"]), (task.millraced(), []), "pid, partitions")
+        if ends:
+            task.stop()
+            expect(cluster.client.exists(NODE) is None, "the node is still there")
+    go.touch()
+    cluster.wait_ok(pid=live["pid"])
+    task.stop()
+
+
+def a_silent_millraced_is_said_to_have_failed(r):
+    cluster = Cluster(r)
+    task = cluster.task().start()
+    pid = cluster.wait_ok()["pid"]
+    os.kill(pid, signal.SIGSTOP)
+    live = cluster.wait_live(lambda live: live["health"] == "failed", "its silence was registered", 20)
+    expect("its API doesn't answer" in live["why"] and len(live["partitions"]) == 1, live)
+    os.kill(pid, signal.SIGCONT)
+    cluster.wait_ok(pid=pid, restarts=0)
+    task.stop()
+
+
 def a_killed_millraced_is_started_again(r):
     cluster = Cluster(r)
     task = cluster.task().start()
@@ -247,6 +296,7 @@ def a_killed_millraced_is_started_again(r):
         expect_equal([p["log_id"] for p in after["partitions"]],
                      [p["log_id"] for p in before["partitions"]], "logs")
         expect(after["started_at"] > before["started_at"], "it is as old as before")
+        expect(not sockets_of(after["pid"]) & sockets_to(cluster), "it has the supervisor's sockets")
     task.stop()
 
 
@@ -441,7 +491,8 @@ def times_from_a_kill_to_the_next_acknowledgement(r):
     print("kill to acknowledgement, ms: " + " ".join(f"{1000 * seconds:.0f}" for seconds in took))
 
 
-rig.run(what_is_registered_is_so, a_killed_millraced_is_started_again,
+rig.run(what_is_registered_is_so, what_starts_is_registered_and_can_be_ended,
+        a_silent_millraced_is_said_to_have_failed, a_killed_millraced_is_started_again,
         the_fourth_end_within_a_minute_is_the_end, sigterm_ends_all_in_good_order,
         who_does_not_end_is_killed_after_the_grace, nothing_outlives_a_killed_supervisor,
         a_node_of_the_same_task_is_taken_over, zookeeper_away_is_nothing_to_reception,
