@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import pathlib
+import subprocess
 import tempfile
 
 import daemons
@@ -172,7 +173,10 @@ class Cluster:
         config = self.home / "receiver.yaml"
         config.write_text("\n".join(rig.yaml_lines({**RECEIVER, **(receiver or {})})) + "\n")
         path = self.home / "cluster.yaml"
-        path.write_text("\n".join(rig.yaml_lines({**SPEC, "receiver": config, **more})) + "\n")
+        keys = {**SPEC, "receiver": config, **more}
+        constraints = keys.pop("constraints")
+        path.write_text("\n".join(rig.yaml_lines(keys)) +
+                        f"\nconstraints: {json.dumps(constraints)}\n")
         return path
 
     def cli(self, *words, check=True, control=None):
@@ -183,6 +187,20 @@ class Cluster:
     def apply(self, **more):
         done = self.cli("apply", self.spec(**more))
         return json.loads(done.stdout)["data"]
+
+    def send(self, slave, count, rate, size=600):
+        """A millrace send to the receiver of a slave, under way; account() waits for its end."""
+        return subprocess.Popen(
+            self.slaves.command(self.slaves.tx, MILLRACE, "--json", "send", "--reliable",
+                                f"{slave.receiver}:{PORT}", "--wait", "300s", "--rate", rate,
+                                "--count", count, "--size", size),
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    @staticmethod
+    def account(process, seconds=300):
+        out, err = process.communicate(timeout=seconds * rig.PATIENCE)
+        expect(process.returncode == 0, f"millrace send ended with {process.returncode}: {err}")
+        return json.loads(out)["data"]
 
     def receivers(self, **wanted):
         """{name: row} of those whose fields are as wanted."""
