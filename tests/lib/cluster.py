@@ -39,21 +39,21 @@ SPEC = {
 class Control:
     """One millrace-control, in the core's namespace."""
 
-    def __init__(self, cluster, number, **more):
-        self.name, self.home = f"control{number}", cluster.home / f"control{number}"
+    def __init__(self, of, number, **more):
+        self.name, self.home = f"control{number}", of.home / f"control{number}"
         self.home.mkdir()
         self.socket = self.home / "sock"
         self.config = {
-            "name": self.name, "cluster": cluster.name, "socket": self.socket,
+            "name": self.name, "cluster": of.name, "socket": self.socket,
             "supervisor": SUPERVISOR,
-            "zookeeper": {"servers": cluster.zookeeper.connect_string(),
-                          "session_timeout": f"{SESSION}s", **cluster.zookeeper_options},
-            "mesos": {"master": cluster.masters.url(), "failover_timeout": "1h",
-                      **cluster.mesos_options},
+            "zookeeper": {"servers": of.zookeeper.connect_string(),
+                          "session_timeout": f"{SESSION}s", **of.zookeeper_options},
+            "mesos": {"master": of.masters.url(), "failover_timeout": "1h",
+                      **of.mesos_options},
             **more}
         path = self.home / "control.yaml"
         path.write_text("\n".join(rig.yaml_lines(self.config)) + "\n")
-        self.daemon = daemons.Daemon([CONTROL, "-c", path], self.home / "control.log", cluster.core)
+        self.daemon = daemons.Daemon([CONTROL, "-c", path], self.home / "control.log", of.core)
 
     def start(self):
         self.daemon.start()
