@@ -305,6 +305,7 @@ void core_free(struct core *core)
 	if (core->mesos != NULL)
 		mesos_free(core->mesos);
 	fleet_free(&core->fleet);
+	json_decref(core->senders);
 	for (unsigned i = 0; i < API_VIEWS; i++)
 		json_decref(core->views[i]);
 	core_tickets_free(core);

@@ -84,6 +84,7 @@ struct core {
 	struct fleet fleet;
 	char framework_id[MESOS_ID_BYTES]; // "": none yet
 	bool framework_changed;
+	json_t *senders; // as stored last; NULL: not known
 	enum core_framework framework;
 	char framework_why[MESOS_WHY_BYTES], master[CONFIG_PATH_MAX];
 	bool suppressed;

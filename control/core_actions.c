@@ -134,6 +134,23 @@ static void put_removed(struct core *core)
 	json_array_clear(core->fleet.removed);
 }
 
+// What senders are told, when it is something new.
+static void put_senders(struct core *core)
+{
+	json_t *now = core->fleet.applied ? fleet_senders(&core->fleet) : NULL;
+
+	if (now == NULL || json_equal(now, core->senders)) {
+		json_decref(now);
+		return;
+	}
+	json_decref(core->senders);
+	core->senders = json_incref(now);
+	if (!put(core, STORE_SENDERS, now)) {
+		json_decref(core->senders);
+		core->senders = NULL;
+	}
+}
+
 static bool anything(const struct core *core)
 {
 	if (core->actions != NULL || core->fleet.changed || core->fleet.history.changed ||
@@ -162,6 +179,7 @@ void core_store(struct core *core)
 	for (struct receiver *r = core->fleet.receivers; r != NULL; r = r->next)
 		put_receiver(core, r);
 	put_removed(core);
+	put_senders(core);
 	if (core->fleet.history.changed)
 		core->fleet.history.changed =
 			!put(core, "history", history_write(&core->fleet.history));

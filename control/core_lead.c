@@ -21,6 +21,8 @@ static void forget(struct core *core)
 	fleet_free(&core->fleet);
 	core->framework_id[0] = '\0';
 	core->framework_changed = false;
+	json_decref(core->senders);
+	core->senders = NULL;
 	core->framework = FRAMEWORK_OFF;
 	loop_timer_cancel(core->loop, &core->step);
 	loop_timer_cancel(core->loop, &core->retry);

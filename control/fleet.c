@@ -107,7 +107,8 @@ static bool well(const struct receiver *r)
 	return r->state == RECEIVER_RUNNING && registered(r) && strcmp(health(r), "ok") == 0;
 }
 
-// Of each sink, and none has more than so many batches to be given; without a sink there is nothing.
+// Of each sink, and none has more than so many batches to be given; without a sink there is
+// nothing.
 static bool caught_up(const struct receiver *r, json_int_t batches)
 {
 	const json_t *sink;
@@ -115,7 +116,8 @@ static bool caught_up(const struct receiver *r, json_int_t batches)
 
 	if (!registered(r))
 		return false;
-	json_array_foreach(json_object_get(r->live, "sinks"), i, sink) {
+	json_array_foreach(json_object_get(r->live, "sinks"), i, sink)
+	{
 		const json_t *lag = json_object_get(sink, "lag_batches");
 		json_int_t events = json_integer_value(json_object_get(sink, "lag_events"));
 

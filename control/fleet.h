@@ -30,6 +30,9 @@ json_t *fleet_write(const struct fleet *fleet);
 int fleet_read(struct fleet *fleet, const json_t *json);
 int fleet_add(struct fleet *fleet, const json_t *receiver); // from its node
 
+// For senders: {"schema","move_after_ms","leave":[names of receivers that retire]}.
+json_t *fleet_senders(const struct fleet *fleet);
+
 struct receiver *fleet_find(const struct fleet *fleet, const char *name);
 struct receiver *fleet_find_task(const struct fleet *fleet, const char *task_id);
 

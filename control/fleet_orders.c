@@ -8,6 +8,7 @@
 #include <string.h>
 
 #define SCHEMA "millrace.desired/1"
+#define SENDERS_SCHEMA "millrace.senders/1"
 
 int fleet_new(struct fleet *ret)
 {
@@ -38,6 +39,17 @@ json_t *fleet_write(const struct fleet *fleet)
 		(json_int_t)fleet->version, "next_number", (json_int_t)fleet->next_number,
 		"draining", fleet->draining, "spec",
 		fleet->applied ? spec_write(&fleet->spec) : json_null());
+}
+
+json_t *fleet_senders(const struct fleet *fleet)
+{
+	json_t *leave = json_array();
+
+	for (const struct receiver *r = fleet->receivers; r != NULL; r = r->next)
+		if (r->retiring)
+			json_array_append_new(leave, json_string(r->name));
+	return json_pack("{s:s, s:I, s:o}", "schema", SENDERS_SCHEMA, "move_after_ms",
+		(json_int_t)(fleet->spec.move_after_ns / 1000000), "leave", leave);
 }
 
 int fleet_read(struct fleet *fleet, const json_t *json)

@@ -15,6 +15,7 @@ struct put {
 	char *text; // NULL: to be removed
 	enum zk_kind kind;
 	bool drop; // removed already
+	bool everybody;
 };
 
 struct commit {
@@ -59,6 +60,7 @@ int store_put(struct store *store, const char *name, const json_t *json)
 	snprintf(put->path, sizeof(put->path), "%s/%.200s", store->root, name);
 	put->kind = json != NULL ? ZK_SET : ZK_DELETE;
 	put->drop = false;
+	put->everybody = strcmp(name, STORE_SENDERS) == 0;
 	put->text = json != NULL ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 	if (json != NULL && put->text == NULL)
 		return -ENOMEM;
@@ -136,7 +138,8 @@ static unsigned fill_ops(const struct store *store, struct zk_op *ops)
 			ops[count++] = (struct zk_op){.kind = put->kind,
 				.path = put->path,
 				.value = put->text,
-				.len = put->text != NULL ? strlen(put->text) : 0};
+				.len = put->text != NULL ? strlen(put->text) : 0,
+				.everybody = put->everybody};
 	}
 	return count;
 }

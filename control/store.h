@@ -7,6 +7,7 @@
 //   ROOT/framework         the framework's id
 //   ROOT/history           the latest decisions
 //   ROOT/receivers/NAME    each receiver: its slave, its log, its task
+//   ROOT/senders           which receivers to leave; senders, who have no credentials, may read it
 //   ROOT/live/NAME         ephemeral, written by the receiver's supervisor
 //
 // Writes are transactions with a check on the election node: of a leader that is none any more,
@@ -16,6 +17,8 @@
 #include "control/zk.h"
 
 #include <jansson.h>
+
+#define STORE_SENDERS "senders"
 
 struct store;
 

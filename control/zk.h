@@ -82,6 +82,7 @@ struct zk_op {
 	enum zk_kind kind;
 	const char *path, *value;
 	size_t len;
+	bool everybody; // CREATE: may be read by those who haven't the credentials, too
 };
 
 // All or nothing. Borrowed for the call.

@@ -223,8 +223,16 @@ int zk_exists(struct zk *zk, const char *path, struct zk_watch *watch, zk_done d
 
 // Nodes right below the root may be shared with others; all below those are the creator's, when it
 // has said who it is.
-static const struct ACL_vector *acl_of(const struct zk *zk, const char *path)
+static const struct ACL_vector *acl_of(const struct zk *zk, const char *path, bool everybody)
 {
+	static struct ACL shown[2];
+	static const struct ACL_vector shown_acl = {.count = 2, .data = shown};
+
+	if (zk->auth != NULL && everybody) {
+		shown[0] = (struct ACL){ZOO_PERM_ALL, ZOO_AUTH_IDS};
+		shown[1] = (struct ACL){ZOO_PERM_READ, ZOO_ANYONE_ID_UNSAFE};
+		return &shown_acl;
+	}
 	return zk->auth != NULL && strchr(path + 1, '/') != NULL ? &ZOO_CREATOR_ALL_ACL
 								 : &ZOO_OPEN_ACL_UNSAFE;
 }
@@ -241,16 +249,16 @@ int zk_create(struct zk *zk, const char *path, const char *value, size_t len, un
 	request = request_new(zk, done, arg);
 	if (request == NULL)
 		return -ENOMEM;
-	return asked(request, zoo_acreate(zk->handle, path, value, (int)len, acl_of(zk, path), mode,
-				      on_text, request));
+	return asked(request, zoo_acreate(zk->handle, path, value, (int)len,
+				      acl_of(zk, path, false), mode, on_text, request));
 }
 
 static void fill_op(
 	const struct zk *zk, const struct zk_op *op, zoo_op_t *ret, char *made, size_t made_size)
 {
 	if (op->kind == ZK_CREATE)
-		zoo_create_op_init(ret, op->path, op->value, (int)op->len, acl_of(zk, op->path), 0,
-			made, (int)made_size);
+		zoo_create_op_init(ret, op->path, op->value, (int)op->len,
+			acl_of(zk, op->path, op->everybody), 0, made, (int)made_size);
 	else if (op->kind == ZK_SET)
 		zoo_set_op_init(ret, op->path, op->value, (int)op->len, -1, NULL);
 	else if (op->kind == ZK_DELETE)
