@@ -154,6 +154,18 @@ static void lists_of_servers_are_checked(void **state)
 	}
 }
 
+static void a_host_of_any_length_is_no_danger(void **state)
+{
+	char host[900], text[1024];
+
+	(void)state;
+	memset(host, 'h', sizeof(host) - 1);
+	host[sizeof(host) - 1] = '\0';
+	snprintf(text, sizeof(text), "mesos: {master: \"m:1\"}\nzookeeper: {servers: \"%s:1\"}\n",
+		host);
+	assert_refused(text, 2, "zookeeper.servers: 'hhh");
+}
+
 static void a_url_of_zookeeper_is_split(void **state)
 {
 	static const char *const wrong[] = {"zk://z:1", "zk://z:1/", "zk:///mesos", "zk://z:1/a//b",
@@ -287,6 +299,7 @@ int main(void)
 		cmocka_unit_test(every_key_is_read),
 		cmocka_unit_test(what_must_be_there_is_asked_for),
 		cmocka_unit_test(lists_of_servers_are_checked),
+		cmocka_unit_test(a_host_of_any_length_is_no_danger),
 		cmocka_unit_test(a_url_of_zookeeper_is_split),
 		cmocka_unit_test(what_belongs_together_is_checked),
 		cmocka_unit_test(api_listen_is_what_others_are_told),

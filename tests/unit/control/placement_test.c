@@ -74,6 +74,8 @@ static void receivers_are_spread_over_the_slaves(void **state)
 	for (unsigned i = 0; i < 8; i++) {
 		snprintf(name, sizeof(name), "receiver%u", i);
 		place(&spec, name);
+		for (unsigned n = 0; i == 3 && n < 4; n++)
+			assert_int_equal(cluster.offers[n].free.nic_count, 1);
 	}
 	for (unsigned i = 0; i < 4; i++) {
 		assert_int_equal(cluster.offers[i].free.nic_count, 0); // two on each

@@ -178,8 +178,8 @@ static void what_is_wrong_is_told_with_its_line(void **state)
 		{"constraints: [[hostname]]", "constraints[0]: must be [FIELD, OPERATOR]"},
 		{"constraints: [[a, LIKE, b, c]]", "constraints[0]: must be [FIELD, OPERATOR]"},
 		{"constraints: [[a, UNIQUE], [a, LIKE, [b]]]", "constraints[1]: must be [FIELD"},
-		{"constraints: [[a, UNIQE]]",
-			"constraints[0]: 'UNIQE' is no operator; did you mean"},
+		{"constraints: [[a, UNIQUES]]",
+			"constraints[0]: 'UNIQUES' is no operator; did you mean"},
 		{"constraints: [[a, MAX_PER, 0]]", "constraints[0]: '0' is no whole number"},
 	};
 	char text[256];
