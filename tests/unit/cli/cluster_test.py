@@ -24,7 +24,7 @@ import jsonschema
 
 MILLRACE, FAKE, SCHEMAS = sys.argv[1], sys.argv[2], pathlib.Path(sys.argv[3])
 READER, ADMIN = "reader-secret-0123456789", "admin-secret-0123456789"
-RECEIVER = "ports:\n  - device: net_null0\nlisteners:\n  - {name: a, udp_port: 5140}\n"
+RECEIVER = "ports:\n  - device: net_null0\nlisteners:\n  - {name: a, port: 5140}\n"
 
 
 def run(control, *words, **more):
@@ -142,7 +142,7 @@ def check_commands(tmp):
 def check_apply(tmp):
     control, good, bad = tmp / "control", tmp / "good.yaml", tmp / "bad.yaml"
     (tmp / "millraced.yaml").write_text(RECEIVER)
-    text = "count: 4\nlcores: 1\nmem: 1GiB\nreceiver: millraced.yaml\n"
+    text = "count: 4\nlog: {attribute: log}\nmem: 1GiB\nreceiver: millraced.yaml\n"
     good.write_text(text)
     bad.write_text(text + "bogus: 1\n")
     with fake(control):
@@ -157,6 +157,9 @@ def check_apply(tmp):
         expect(run(control, "apply", bad), 4, err=f"{bad}:5: error: ")
         judged = validate(expect(run(control, "apply", bad, "--json"), 4).stdout, "config-check")
         assert judged["path"] == str(bad) and not judged["valid"] and judged["problems"][0]["line"] == 5
+        (tmp / "millraced.yaml").write_text(RECEIVER + "bogus: 1\n")
+        expect(run(control, "apply", good), 4, err=f"{good}:4: error: millraced.yaml:5: bogus: unknown key")
+        (tmp / "millraced.yaml").write_text(RECEIVER)
         good.write_text(text.replace("4", "9"))
         expect(run(control, "apply", good), 4, err="cluster apply: count: more than there can be")
         expect(run(control, "apply", tmp / "nowhere"), 1, err="No such file")

@@ -13,6 +13,7 @@
 #include "common/clock.h"
 #include "common/json.h"
 #include "control/api.h"
+#include "control/spec.h"
 #include "http/server.h"
 
 #include <inttypes.h>
@@ -218,14 +219,21 @@ __attribute__((format(printf, 2, 3))) static void refuse(unsigned how, const cha
 
 static void apply(const json_t *body)
 {
-	json_t *spec = json_object_get(body, "spec"), *changes = json_array();
-	unsigned wanted = (unsigned)json_integer_value(json_object_get(spec, "count"));
+	json_t *changes;
+	struct spec spec;
+	unsigned wanted;
 
+	if (spec_read(json_object_get(body, "spec"), &spec) < 0) {
+		refuse(422, "it is no desired state");
+		return;
+	}
+	wanted = spec.count;
+	spec_free(&spec);
 	if (wanted > RECEIVERS_MAX) {
-		json_decref(changes);
 		refuse(422, "count: more than there can be");
 		return;
 	}
+	changes = json_array();
 	if (wanted != count)
 		json_array_append_new(changes,
 			json_pack("{s:s, s:o, s:o}", "key", "count", "from",
