@@ -109,6 +109,10 @@ def check_reads(tmp):
         expect(run(control, "leader"), 0, out=f"fake leads, at unix:{control} (the one asked)\n")
         for name in ("status", "receivers", "tasks", "events", "leader"):
             ask(control, name, name)
+        run(control, "restart")
+        expect(run(control, "status"), 1, out="receivers   1 running, 1 ending\n")
+    with fake(control, "alarm"):
+        expect(run(control, "status"), 1, out="placement   running\n")
     with fake(control, "ill"):
         expect(run(control, "status"), 1, out="alarm       framework_removed: Mesos has removed the framework")
         expect(run(control, "status"), 1, out="mesos       removed, master -, framework -: Framework has")

@@ -3,12 +3,12 @@
 // A millrace-control without ZooKeeper and Mesos: made-up receivers that obey the commands, behind
 // the real API, so that clients can be tried and the schemas checked.
 //
-//   fake_core SOCKET [name=NAME] [tcp=DIR] [leader=ADDRESS|self] [ill] [mute]
+//   fake_core SOCKET [name=NAME] [tcp=DIR] [leader=ADDRESS|self] [ill|alarm] [mute]
 //
 // tcp: also on a port of 127.0.0.1, with crt, key and tokens of that directory. leader: it follows
-// that one ("": nobody leads; self: its own port, which never ends). ill: nothing is well. mute: no
-// command is ever done. Says "ready PORT" on stdout when it serves; ends at SIGTERM, or when stdin
-// ends.
+// that one ("": nobody leads; self: its own port, which never ends). ill: nothing is well; alarm:
+// all but that. mute: no command is ever done. Says "ready PORT" on stdout when it serves; ends at
+// SIGTERM, or when stdin ends.
 
 #include "common/clock.h"
 #include "common/json.h"
@@ -34,7 +34,7 @@ struct receiver {
 
 static struct conf conf;
 static char leader[512];
-static bool follows, ill, mute;
+static bool follows, ill, alarm_only, mute;
 
 // The API's thread's.
 static struct receiver receivers[RECEIVERS_MAX];
@@ -79,6 +79,12 @@ static void move_on(void)
 	}
 }
 
+// One after the other: until its turn comes, it runs.
+static bool is_running(const struct receiver *r)
+{
+	return r->moves_ns == 0 || clock_monotonic_ns() + MOVE_NS < r->moves_ns;
+}
+
 static json_t *live_json(unsigned i)
 {
 	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:n, s:[s], s:[{s:i, s:s, s:s, s:i}], "
@@ -93,7 +99,7 @@ static json_t *live_json(unsigned i)
 static json_t *receiver_json(unsigned i)
 {
 	const struct receiver *r = &receivers[i];
-	bool runs = r->moves_ns == 0;
+	bool runs = is_running(r);
 
 	return json_pack("{s:o, s:o, s:s, s:s?, s:o, s:o, s:s, s:s, s:[s], s:i, s:n, s:o}", "name",
 		json_sprintf("r%u", i + 1), "slave", json_sprintf("slave%u", r->slave), "state",
@@ -147,10 +153,10 @@ static json_t *receivers_json(void)
 
 static json_t *alarms_json(void)
 {
-	return ill ? json_pack("[{s:s, s:s, s:s}]", "code", "framework_removed", "text",
-			     "Mesos has removed the framework", "mend",
-			     "millrace cluster reset --yes")
-		   : json_array();
+	return ill || alarm_only ? json_pack("[{s:s, s:s, s:s}]", "code", "framework_removed",
+					   "text", "Mesos has removed the framework", "mend",
+					   "millrace cluster reset --yes")
+				 : json_array();
 }
 
 static json_t *status_json(void)
@@ -158,7 +164,7 @@ static json_t *status_json(void)
 	int ending = 0;
 
 	for (unsigned i = 0; i < count; i++)
-		ending += receivers[i].moves_ns != 0;
+		ending += !is_running(&receivers[i]);
 	return json_pack("{s:s, s:b, s:s, s:{s:s, s:o}, s:{s:s, s:s?, s:s?, s:s?}, s:{s:s, s:s?}, "
 			 "s:{s:i, s:i}, s:{s:i, s:i, s:i, s:i, s:i, s:i}, s:o}",
 		"cluster", "test", "leads", 1, "name", conf.name, "zookeeper", "state", "connected",
@@ -384,6 +390,8 @@ static void take_word(const char *word)
 		follows = snprintf(leader, sizeof(leader), "%s", word + 7) >= 0;
 	else if (strcmp(word, "ill") == 0)
 		ill = true;
+	else if (strcmp(word, "alarm") == 0)
+		alarm_only = true;
 	else if (strcmp(word, "mute") == 0)
 		mute = true;
 }
