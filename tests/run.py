@@ -34,7 +34,7 @@ TREE = pathlib.Path(__file__).resolve().parent.parent
 SKIPPED = 77
 LOG_TAIL = 40
 LINE_MAX = 400
-SUITES = ["lint", "unit", "smoke", "fault", "sinks", "fuzz"]
+SUITES = ["lint", "unit", "smoke", "fault", "sinks", "cluster", "fuzz"]
 
 BUILDS = {
     "test": ["-Dbuildtype=debugoptimized", "-Dwerror=true"],

@@ -42,7 +42,7 @@ int recordio_feed(struct recordio *r, const char *data, size_t len)
 {
 	int e;
 
-	if (r->error < 0)
+	if (r->error < 0 || len == 0)
 		return r->error;
 	if (r->start == r->end) {
 		r->start = r->end = 0;
