@@ -114,6 +114,7 @@ void core_step_soon(struct core *core); // from handlers: once the loop gets to 
 struct core_action *core_act(struct core *core, enum core_action_kind kind, json_t *json);
 void core_store(struct core *core); // what has changed, and then the actions
 void core_drop_actions(struct core *core, struct core_action *actions);
+void core_launch_now(struct core *core, const json_t *json); // of a launch that is stored
 
 // core_lead.c
 void core_won(void *arg);

@@ -43,7 +43,7 @@ void core_drop_actions(struct core *core, struct core_action *actions)
 	}
 }
 
-static void launch(struct core *core, const json_t *json)
+void core_launch_now(struct core *core, const json_t *json)
 {
 	const char *ids[1];
 	json_t *operations = json_deep_copy(json_object_get(json, "operations"));
@@ -55,9 +55,14 @@ static void launch(struct core *core, const json_t *json)
 
 static void act(struct core *core, struct core_action *action)
 {
+	struct receiver *r;
+
 	switch (action->kind) {
 	case ACTION_LAUNCH:
-		launch(core, action->json);
+		core_launch_now(core, action->json);
+		r = fleet_find_task(&core->fleet, action->task_id);
+		if (r != NULL)
+			r->sent = true;
 		break;
 	case ACTION_KILL:
 		mesos_kill(core->mesos, action->task_id, action->agent_id, action->grace_seconds);

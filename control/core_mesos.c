@@ -202,14 +202,15 @@ void core_mesos_stop(struct core *core)
 	core->fleet.offers_since_ns = 0;
 }
 
-// Of all tasks that are known here, then, as a check, of all that the master knows; again and
-// again: right after a failover a master knows little, and an answer may get lost.
+// Of all tasks that the master may know (one whose launch isn't stored yet it would call gone),
+// then, as a check, of all that the master knows; again and again: right after a failover a master
+// knows little, and an answer may get lost.
 static json_t *known_tasks(const struct core *core)
 {
 	json_t *tasks = json_array();
 
 	for (const struct receiver *r = core->fleet.receivers; r != NULL; r = r->next)
-		if (r->task_id[0] != '\0')
+		if (r->task_id[0] != '\0' && r->sent)
 			json_array_append_new(
 				tasks, json_pack("{s:{s:s}, s:{s:s}}", "task_id", "value",
 					       r->task_id, "agent_id", "value", r->agent_id));
@@ -235,12 +236,18 @@ void core_reconcile(void *arg)
 static void launch(void *arg, struct receiver *r, const struct placement *p)
 {
 	struct core *core = arg;
+	struct core_action *action;
 	json_t *json = json_pack(
 		"{s:s, s:o}", "offer", p->offer->id, "operations", core_launch(core, r, p));
 
 	for (struct core_offer *o = core->offers; o != NULL; o = o->next)
 		o->taken = o->taken || strcmp(o->offer.id, p->offer->id) == 0;
-	core_act(core, ACTION_LAUNCH, json);
+#ifdef MUTANT_LAUNCH_UNSTORED
+	core_launch_now(core, json);
+#endif
+	action = core_act(core, ACTION_LAUNCH, json);
+	if (action != NULL)
+		snprintf(action->task_id, sizeof(action->task_id), "%s", r->task_id);
 }
 
 // All at once: a call for each would be as many round trips.

@@ -54,7 +54,11 @@ static bool in_time(const struct election *e)
 {
 	uint64_t last = zk_last_reply_ns(e->options.zk);
 
+#ifndef MUTANT_LEASE_IGNORED
 	return last != 0 && loop_now_ns() - last < lease_ns(e);
+#else
+	return last != 0 && lease_ns(e) > 0;
+#endif
 }
 
 bool election_leads(const struct election *e)
@@ -304,6 +308,16 @@ static char *own_data(const struct election *e)
 	return text;
 }
 
+static void draw_guid(struct election *e)
+{
+	uint8_t random[GUID_BYTES];
+
+	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
+		abort(); // can't be for so few bytes, once the kernel is up
+	for (unsigned i = 0; i < GUID_BYTES; i++)
+		snprintf(e->guid + (size_t)2 * i, 3, "%02x", random[i]);
+}
+
 // The node may have been made by a creation whose answer was lost: listed() has not seen it then.
 static void join(struct election *e)
 {
@@ -311,6 +325,9 @@ static void join(struct election *e)
 	char *data = own_data(e);
 	struct asked *asked = asked_new(e);
 
+#ifdef MUTANT_GUID_FORGOTTEN
+	draw_guid(e);
+#endif
 	snprintf(path, sizeof(path), "%.400s/election/%s-n_", e->root, e->guid);
 	if (data == NULL || asked == NULL ||
 		zk_create(e->options.zk, path, data, strlen(data), ZK_EPHEMERAL | ZK_SEQUENCE,
@@ -374,12 +391,7 @@ static void pulse(void *arg)
 
 static void session_begins(struct election *e)
 {
-	uint8_t random[GUID_BYTES];
-
-	if (getrandom(random, sizeof(random), 0) != (ssize_t)sizeof(random))
-		abort(); // can't be for so few bytes, once the kernel is up
-	for (unsigned i = 0; i < GUID_BYTES; i++)
-		snprintf(e->guid + (size_t)2 * i, 3, "%02x", random[i]);
+	draw_guid(e);
 	e->stage = STAGE_JOINING;
 	enter(e);
 	loop_timer_set(e->options.loop, &e->pulse, 0);

@@ -197,7 +197,11 @@ static int64_t later(int64_t a, int64_t b)
 // Since when the receiver does without its slave although Mesos is there; 0: it doesn't.
 static int64_t lost_since(const struct fleet *fleet, const struct receiver *r)
 {
-	if (r->slave[0] == '\0' || fleet->offers_since_ns == 0)
+#ifndef MUTANT_FLEET_AWAY_COUNTS
+	if (fleet->offers_since_ns == 0)
+		return 0;
+#endif
+	if (r->slave[0] == '\0')
 		return 0;
 	if (r->state == RECEIVER_UNREACHABLE && r->reconciled)
 		return r->since_ns;
@@ -269,8 +273,10 @@ static int64_t retire_on(struct fleet *fleet, struct receiver *r, int64_t now_ns
 		say(r, "retires when another runs in its place");
 	else if (receives(r) > 0)
 		say(r, "retires when its senders have left: %.0f events/s", receives(r));
+#ifndef MUTANT_FLEET_UNDRAINED
 	else if (!caught_up(r, 0))
 		say(r, "retires when its sinks have all of its log");
+#endif
 	else
 		r->drained = end(fleet, r, now_ns, "all of its log was given away");
 	return now_ns + LOOK_NS;
@@ -279,6 +285,9 @@ static int64_t retire_on(struct fleet *fleet, struct receiver *r, int64_t now_ns
 // Who may be ended next for a restart: only while all others are well and their sinks not behind.
 static bool all_well_but(const struct fleet *fleet, const struct receiver *except)
 {
+#ifdef MUTANT_FLEET_RESTARTS_ALL
+	return true;
+#endif
 	for (const struct receiver *r = fleet->receivers; r != NULL; r = r->next)
 		if (r != except && !r->retiring && (!well(r) || !caught_up(r, CAUGHT_UP_BATCHES)))
 			return false;

@@ -65,6 +65,7 @@ static void take(struct fleet *fleet, struct receiver *r, const struct placement
 	r->version = fleet->version;
 	r->launches++;
 	r->drained = false;
+	r->sent = false;
 	r->reconciled = true; // what is known of it is known from us
 	snprintf(r->task_state, sizeof(r->task_state), "TASK_STAGING");
 	r->reason[0] = r->message[0] = '\0';

@@ -173,6 +173,7 @@ int receiver_read(const json_t *json, struct receiver **ret)
 		return -EINVAL;
 	}
 	r->attributes = json_deep_copy(json_object_get(json, "attributes"));
+	r->sent = true; // it may have been: the master knows
 	*ret = r;
 	return 0;
 }

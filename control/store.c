@@ -130,7 +130,11 @@ static unsigned fill_ops(const struct store *store, struct zk_op *ops)
 {
 	unsigned count = 1;
 
+#ifndef MUTANT_STORE_UNCHECKED
 	ops[0] = (struct zk_op){.kind = ZK_CHECK, .path = store->check};
+#else
+	ops[0] = (struct zk_op){.kind = ZK_CHECK, .path = "/"};
+#endif
 	for (unsigned i = 0; i < store->first->count; i++) {
 		const struct put *put = &store->first->puts[i];
 
@@ -144,25 +148,39 @@ static unsigned fill_ops(const struct store *store, struct zk_op *ops)
 	return count;
 }
 
-// Sends the first that waits, unless one is under way.
-static void send_first(struct store *store)
+static int ask_first(struct store *store)
 {
 	struct zk_op ops[ZK_OPS_MAX];
-	struct asked *asked;
+	struct asked *asked = malloc(sizeof(*asked));
+	int err = -ENOMEM;
 
-	while (store->first != NULL && store->first->count == 0)
-		finish_first(store, 0);
-	if (store->first == NULL || store->asking || store->check[0] == '\0')
-		return;
-	asked = malloc(sizeof(*asked));
-	if (asked != NULL)
+	if (asked != NULL) {
 		*asked = (struct asked){.store = store, .lead = store->lead};
-	if (asked == NULL || zk_multi(store->zk, ops, fill_ops(store, ops), answered, asked) != 0) {
-		free(asked);
-		loop_timer_set(store->loop, &store->retry, RETRY_NS);
-		return;
+		err = zk_multi(store->zk, ops, fill_ops(store, ops), answered, asked);
 	}
-	store->asking = true;
+	if (err != 0)
+		free(asked);
+	return err;
+}
+
+// Sends the first that waits, unless one is under way. What the client can't send at all is
+// answered.
+static void send_first(struct store *store)
+{
+	while (store->first != NULL && !store->asking) {
+		int err = store->first->count == 0  ? 0
+			  : store->check[0] == '\0' ? -ECANCELED
+						    : ask_first(store);
+
+		if (store->first->count > 0 && err == 0) {
+			store->asking = true;
+		} else if (err == -ESHUTDOWN || err == -ENOMEM) {
+			loop_timer_set(store->loop, &store->retry, RETRY_NS);
+			return;
+		} else {
+			finish_first(store, err);
+		}
+	}
 }
 
 static void retry(void *arg)

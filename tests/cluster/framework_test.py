@@ -11,10 +11,11 @@ import sys
 import time
 
 import cluster
-import rig
+from cluster import SESSION
 from rig import expect, expect_equal, wait_until
 
-QUICK = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": "2"}  # an agent is lost after 2 s
+QUICK = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": "2",  # an agent is lost after 2 s
+         "zk_session_timeout": "6secs"}  # a master outlives a pause of ZooKeeper of half that
 
 
 def tasks_of(c):
@@ -72,6 +73,22 @@ def ended_tasks_come_back_to_their_log(c):
         expect_equal(log_ids(after), log_ids(before), "log_id")
         expect(int(after["live"]["partitions"][0]["durable_seq"]) >= int(durable), "events were lost")
     wait_until(lambda: c.events("damp"), "the second end was damped")
+
+
+def nothing_is_launched_that_is_not_stored(c):
+    """ZooKeeper hangs when a task ends: no other one begins before it is stored that it shall."""
+    before = by_name(c, "r1")
+    c.zookeeper.pause(1)
+    os.kill(c.pid_of("r1", "millrace-supervisor"), signal.SIGKILL)
+    wait_until(lambda: c.masters.task_state(before["task_id"]) == "TASK_FAILED", "Mesos said that it ended")
+    end = time.monotonic() + SESSION
+    while time.monotonic() < end:
+        begun = [task for task in c.masters.tasks() if task.startswith("r1.") and task != before["task_id"]]
+        expect_equal(begun, [], "tasks of which nothing is stored")
+        time.sleep(0.1)
+    c.zookeeper.resume(1)
+    c.wait_running(2, but=[before["task_id"]])
+    expect_equal(by_name(c, "r1")["slave"], before["slave"], "slave")
 
 
 def masters_change(c):
@@ -222,7 +239,8 @@ def wrong_credentials_are_said(c):
         stranger.daemon.kill()
 
 
-TESTS = (placed_by_the_file, wrong_credentials_are_said, ended_tasks_come_back_to_their_log, masters_change,
+TESTS = (placed_by_the_file, wrong_credentials_are_said, ended_tasks_come_back_to_their_log,
+         nothing_is_launched_that_is_not_stored, masters_change,
          an_agent_is_started_again, an_unreachable_slave_is_waited_for,
          one_unreachable_for_long_is_replaced, drained_and_back, restarted_in_turn,
          a_slave_gone_for_good, a_file_that_cannot_run_is_damped,

@@ -29,8 +29,10 @@ TREE = pathlib.Path(os.environ["MILLRACE_TREE"]).absolute()
 BUILD = pathlib.Path(os.environ["MILLRACE_BUILD"]).absolute()
 RUN_ALL = bool(os.environ.get("MILLRACE_ALL"))
 FUZZ = BUILD.name == "build-fuzz"
-PROGRAM_SUITES = ("smoke", "fault", "nic", "sinks")
-PROGRAMS = ["dataplane/millraced", "cli/millrace", "bench/seqcheck"]
+PROGRAM_SUITES = ("smoke", "fault", "nic", "sinks", "cluster")
+PROGRAMS = ["dataplane/millraced", "cli/millrace", "bench/seqcheck", "control/millrace-control",
+            "control/supervisor/millrace-supervisor", "tests/cluster/state_probe",
+            "tests/cluster/scheduler_probe"]
 SIM_SEEDS = 2000
 SKIPPED = 77
 # As under meson: memory that nobody set is not zero. The first assertion that fails is enough.
