@@ -247,6 +247,7 @@ static int start(struct ask *ask, json_t **ret)
 	const struct cluster *cluster = ask->cluster;
 	int len;
 
+	*ret = NULL;
 	ask->socket = cluster->socket;
 	len = snprintf(ask->url, sizeof(ask->url), "%s/api/v1/cluster/%s",
 		ask->socket != NULL ? "http://millrace" : cluster->url, ask->path);

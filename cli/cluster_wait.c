@@ -59,7 +59,7 @@ int cluster_wait(const struct cluster *cluster,
 	unsigned (*left)(const json_t *receivers, void *arg, char *text), void *arg,
 	uint64_t limit_ns)
 {
-	uint64_t begin = clock_monotonic_ns(), now = begin;
+	uint64_t begin = clock_monotonic_ns(), now;
 	char text[TEXT_BYTES] = "nothing was seen yet";
 	bool told = false;
 
