@@ -27,6 +27,10 @@ test_packages=(
 	rsyslog libwrap0 libjson-c5 # forwards to millrace relay; what syslog-ng needs, which is only unpacked
 	libfuse3-dev fuse3 xfsprogs btrfs-progs strace # disks that fail: tests/fault
 	openjdk-17-jre-headless maven openssl # Kafka brokers, TLS: tests/sinks
+	zookeeper # its classes; no server is started: tests/cluster
+	# What the Mesos library wants, and what it is unpacked and mended with: tests/cluster.
+	libapr1 libcurl4 libsasl2-2 libsasl2-modules libsvn1 zlib1g
+	binutils patchelf
 )
 
 # The lab, tests/nic: a guest machine's QEMU (with its libraries and firmware), what packs its root
@@ -126,6 +130,7 @@ test)
 		quietly "fetch-nanoarrow.sh" scripts/fetch-nanoarrow.sh
 	fi
 	quietly "fetching Kafka" python3 tests/lib/kafka.py fetch
+	quietly "fetching Mesos" python3 tests/lib/mesos.py fetch
 	;;
 bench)
 	install_packages "${build_packages[@]}" "${demo_packages[@]}" "${bench_packages[@]}"
