@@ -97,6 +97,19 @@ def test_redirects_without_end(r):
     probe.quit()
 
 
+def test_redirected_each_time(r):
+    """Each time anew: what is counted is the redirects of one try."""
+    leader, standby = double(r), double(r)
+    standby.next(*[redirect(leader.address)] * 20)
+    probe = Probe(r, standby.address).start()
+    for count in range(1, 9):
+        probe.next("subscribed")
+        leader.stream(count).end()
+    probe.next("subscribed")
+    expect("more than" not in probe.log(), "complaints")
+    probe.quit()
+
+
 def test_redirect_to_nowhere(r):
     for number, bad in enumerate(("/api/v1/scheduler", "//", "ftp://a:1/", "//a@b:1/", "//" + "a" * 999)):
         master = double(r)
@@ -200,6 +213,10 @@ def test_failed_over_without_a_fight(r):
     second = Probe(r, master.address, label="second").start(framework_id)
     second.next("subscribed")
     expect_equal(first.next("ended")["end"], "FAILED_OVER", "the end")
+    other = double(r)
+    first.do("masters", other.address)  # wakes nothing
+    pause(0.5)
+    expect_equal((len(other.requests), first.counters()["connected"]), (0, False), "subscriptions")
     first.quit()
     second.expect_not_heard("disconnected", "the second one stays")
     expect_equal(len(master.requests), 2, "subscriptions")
@@ -491,9 +508,8 @@ def test_may(r):
     # Nor does it subscribe: another one leads.
     master.stream().end()
     probe.next("disconnected")
-    before = len(master.requests)
     pause(0.6)
-    expect_equal(len(master.requests), before, "subscriptions")
+    expect_equal(len(master.requests), 1, "subscriptions")
     probe.do("may", "yes")
     probe.next("subscribed")
     probe.quit()
@@ -578,6 +594,14 @@ def test_stop_within_may(r):
     probe.do("on", "may")
     probe.start()
     probe.next("subscribed")
+    # When it is asked for a call that has waited, too.
+    master.call_delay = {"SUPPRESS": 0.5}
+    probe.say("suppress")
+    probe.do("kill", "t", "a", 1)
+    probe.do("on", "may", "stop")
+    wait_until(lambda: not probe.counters()["connected"], "the end")
+    counters = probe.counters()
+    expect_equal((counters["calls_dropped"], counters["calls_failed"]), (1, 0), "counters")
     probe.quit()
 
 
