@@ -92,23 +92,29 @@ static int on_failure(struct mesos *m, const json_t *body)
 	return 0;
 }
 
-// The master has no codes for these, only words.
+// The master has no codes for these, only words. After any other, it is tried again.
+static const struct {
+	const char *words;
+	enum mesos_end end;
+} last_words[] = {
+	{"failed over", MESOS_FAILED_OVER},
+	{"has been removed", MESOS_REMOVED},
+	{"not authorized", MESOS_REFUSED},
+};
+
 static int on_error(struct mesos *m, const json_t *body)
 {
 	const char *text = json_string_value(json_object_get(body, "message"));
 	char why[MESOS_WHY_BYTES];
 
 	snprintf(why, sizeof(why), "%s: %s", m->stream.master, text != NULL ? text : "an error");
-	if (text == NULL)
-		scheduler_lost(m, RETRY_LATER, why);
-	else if (strcasestr(text, "failed over") != NULL)
-		scheduler_ended(m, MESOS_FAILED_OVER, why);
-	else if (strcasestr(text, "has been removed") != NULL)
-		scheduler_ended(m, MESOS_REMOVED, why);
-	else if (strcasestr(text, "not authorized") != NULL)
-		scheduler_ended(m, MESOS_REFUSED, why);
-	else
-		scheduler_lost(m, RETRY_LATER, why);
+	for (size_t i = 0; i < sizeof(last_words) / sizeof(last_words[0]); i++) {
+		if (text == NULL || strcasestr(text, last_words[i].words) == NULL)
+			continue;
+		scheduler_ended(m, last_words[i].end, why);
+		return 0;
+	}
+	scheduler_lost(m, RETRY_LATER, why);
 	return 0;
 }
 

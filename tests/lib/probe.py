@@ -4,7 +4,9 @@
 import json
 import subprocess
 import threading
+import time
 
+from master_double import MasterDouble
 from rig import BUILD, expect, expect_equal, wait_until
 
 PROBE = BUILD / "tests/cluster/scheduler_probe"
@@ -89,3 +91,20 @@ def launch(task_id, agent_id, command="sleep 1000", cpus=0.1, mem=32):
             "resources": [{"name": name, "type": "SCALAR", "scalar": {"value": amount}}
                           for name, amount in (("cpus", cpus), ("mem", mem))]}
     return json.dumps([{"type": "LAUNCH", "launch": {"task_infos": [task]}}])
+
+
+def double(r, **options):
+    return r.stack.enter_context(MasterDouble(**options))
+
+
+def subscribed(r, master, **options):
+    """A probe that the master has taken, and its framework id."""
+    probe = Probe(r, master.address, **options).start()
+    heard = probe.next("subscribed")
+    expect_equal(heard["master"], master.address, "the master")
+    return probe, heard["framework_id"]
+
+
+def pause(seconds):
+    """In which something must not happen."""
+    time.sleep(seconds)
