@@ -41,11 +41,11 @@ static void receiver_row(struct table *table, const json_t *receiver, const char
 		table, "%s", cluster_names(json_object_get(receiver, "nics"), nics, sizeof(nics)));
 	table_cell(table, "%s", view_text(live, "health"));
 	count_cell(table, view_number(json_object_get(live, "load"), "events_per_second"));
-	count_cell(table, view_number(live, "lag_batches"));
+	count_cell(table, view_number(live, "worst_lag_batches"));
 	count_cell(table, view_number(receiver, "restarts"));
 	table_cell(table, "%s",
 		strcmp(view_text(receiver, "why"), "-") != 0 ? view_text(receiver, "why")
-							     : view_text(live, "health_why"));
+							     : view_text(live, "why"));
 }
 
 static void view_receivers(const json_t *receivers, const char *time, FILE *out)
@@ -77,7 +77,8 @@ const struct cli_command cmd_cluster_receivers = {
 		"says of itself; RELAUNCHES are those by Mesos. States: waiting (for a slave), "
 		"launching, running, ending, unreachable, damped (it ended too often: WHY says "
 		"when "
-		"it is launched again), retired (its log goes into the sinks, no event comes in).",
+		"it is launched again), retired. One that is to go runs until the others have its "
+		"senders and its sinks all of its log: WHY says what it still waits for.",
 	.options = options,
 	.run = run_receivers,
 };

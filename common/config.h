@@ -195,8 +195,8 @@ int config_load(const char *path, struct config *ret, struct config_problems *pr
 int config_parse(
 	const char *text, size_t len, struct config *ret, struct config_problems *problems);
 
-// The same for a receiver that is given so many CPUs (1 to CONFIG_CPUS_MAX), elsewhere: those that the
-// text names are read and replaced. -ENOMEM, too.
+// The same for a receiver that is given so many CPUs (1 to CONFIG_CPUS_MAX), elsewhere: those that
+// the text names are read and replaced. -ENOMEM, too.
 int config_parse_elsewhere(const char *text, size_t len, unsigned cpus, struct config *ret,
 	struct config_problems *problems);
 

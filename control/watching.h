@@ -23,7 +23,8 @@ struct watching_options {
 };
 
 int watching_new(struct watching **ret, const struct watching_options *options);
-// After zk_close() and the loop's last turn: the session may hold its watches until then. NULL is fine.
+// After zk_close() and the loop's last turn: the session may hold its watches until then. NULL is
+// fine.
 void watching_free(struct watching *watching);
 
 // The owner passes the session's states on: what was known stays known until it is read anew.

@@ -11,8 +11,10 @@ import sys
 import time
 
 import cluster
+import jsonschema
+import rig
 from cluster import SESSION
-from rig import expect, expect_equal, wait_until
+from rig import MILLRACE, TREE, expect, expect_equal, wait_until
 
 QUICK = {"agent_ping_timeout": "1secs", "max_agent_ping_timeouts": "2",  # an agent is lost after 2 s
          "zk_session_timeout": "6secs"}  # a master outlives a pause of ZooKeeper of half that
@@ -239,12 +241,27 @@ def wrong_credentials_are_said(c):
         stranger.daemon.kill()
 
 
+def what_is_shown_is_as_the_schemas_say(c):
+    """Each view, out of all that the run has left in it."""
+    fill(c)
+    for what in ("status", "receivers", "tasks", "spec", "events", "leader"):
+        status, envelope = c.wait_leader().request("GET", f"/api/v1/cluster/{what}")
+        expect_equal(status, 200, what)
+        schema = json.loads((TREE / f"docs/schema/cluster-{what}.1.json").read_text())
+        jsonschema.validate(envelope, schema)
+        if what == "spec":
+            continue  # for scripts
+        shown = rig.sh("ip", "netns", "exec", c.core, MILLRACE, "cluster", what, "--control",
+                       c.wait_leader().socket, check=False)
+        expect(shown.returncode in (0, 1) and shown.stdout, f"{what}: {shown}")
+
+
 TESTS = (placed_by_the_file, wrong_credentials_are_said, ended_tasks_come_back_to_their_log,
          nothing_is_launched_that_is_not_stored, masters_change,
          an_agent_is_started_again, an_unreachable_slave_is_waited_for,
          one_unreachable_for_long_is_replaced, drained_and_back, restarted_in_turn,
          a_slave_gone_for_good, a_file_that_cannot_run_is_damped,
-         a_removed_framework_is_not_made_again_by_itself)
+         a_removed_framework_is_not_made_again_by_itself, what_is_shown_is_as_the_schemas_say)
 
 
 def main():

@@ -27,7 +27,9 @@ MAY_INCLUDE = {
     "transport": set(),
     "dataplane": {"common", "wal", "batching", "sinks", "http", "transport"},
     "lib": {"common", "include", "transport"},
-    "cli": {"common", "wal", "batching", "sinks", "http", "dataplane", "include", "lib", "transport"},
+    "control": {"common", "wal", "http", "dataplane"},
+    "cli": {"common", "wal", "batching", "sinks", "http", "control", "dataplane", "include", "lib",
+            "transport"},
 }
 
 # Split, so that this file does not find itself.

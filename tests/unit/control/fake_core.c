@@ -87,13 +87,21 @@ static bool is_running(const struct receiver *r)
 
 static json_t *live_json(unsigned i)
 {
-	return json_pack("{s:s, s:s, s:s, s:i, s:i, s:s, s:n, s:[s], s:[{s:i, s:s, s:s, s:i}], "
-			 "s:{s:i, s:i, s:i}, s:i}",
-		"receiver", "r", "task_id", "t", "hostname", "h", "pid", 4242, "restarts", 0,
-		"health", "ok", "health_why", "listeners", "10.0.0.1:5140", "partitions", "number",
-		0, "log_id", "000102030405060708090a0b0c0d0e0f", "durable_seq", "1000", "log_bytes",
-		65536, "load", "packets_per_second", 1000, "events_per_second", 150000 + (int)i,
-		"bytes_per_second", 90000000, "lag_batches", 3);
+	json_t *listeners = json_pack("[{s:s, s:s, s:i, s:[s]}]", "name", "sure", "kind",
+		"reliable", "udp_port", 5140, "addresses", "10.0.0.1");
+	json_t *partitions = json_pack("[{s:i, s:s, s:s, s:i}]", "partition", 0, "log_id",
+		"000102030405060708090a0b0c0d0e0f", "durable_seq", "1000", "log_bytes", 65536);
+	json_t *sinks =
+		json_pack("[{s:s, s:i, s:i}]", "sink", "out", "lag_batches", 3, "lag_events", 300);
+
+	return json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:i, s:o, s:i, s:s, s:n, s:o, s:o, "
+			 "s:{s:i, s:i, s:i}, s:o, s:i}",
+		"schema", "millrace.live/1", "time", now_json(), "receiver", "r", "task_id", "t",
+		"hostname", "h", "socket", "/run/millrace/r.sock", "pid", 4242, "started_at",
+		now_json(), "restarts", 0, "health", "ok", "why", "listeners", listeners,
+		"partitions", partitions, "load", "packets_per_second", 1000, "events_per_second",
+		150000 + (int)i, "bytes_per_second", 90000000, "sinks", sinks, "worst_lag_batches",
+		3);
 }
 
 static json_t *receiver_json(unsigned i)
@@ -101,15 +109,16 @@ static json_t *receiver_json(unsigned i)
 	const struct receiver *r = &receivers[i];
 	bool runs = is_running(r);
 
-	return json_pack("{s:o, s:o, s:s, s:s?, s:o, s:o, s:s, s:s, s:[s], s:i, s:n, s:o}", "name",
+	return json_pack(
+		"{s:o, s:o, s:s, s:b, s:s?, s:o, s:o, s:s, s:s, s:[s], s:i, s:i, s:n, s:o}", "name",
 		json_sprintf("r%u", i + 1), "slave", json_sprintf("slave%u", r->slave), "state",
-		runs ? "running" : "ending", "why",
+		runs ? "running" : "ending", "retiring", (int)r->drains, "why",
 		runs        ? NULL
 		: r->drains ? "its slave drains"
 			    : "restarted by command",
 		"task_id", json_sprintf("r%u.%u", i + 1, r->task), "since", now_json(), "log_path",
-		"/var/lib/millrace", "lcores", "2-3", "nics", "eth1", "restarts", (int)r->task - 1,
-		"next_launch_at", "live", runs ? live_json(i) : json_null());
+		"/var/lib/millrace", "lcores", "2-3", "nics", "eth1", "version", 1, "restarts",
+		(int)r->task - 1, "next_launch_at", "live", runs ? live_json(i) : json_null());
 }
 
 static json_t *task_json(unsigned i)
