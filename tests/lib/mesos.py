@@ -179,7 +179,7 @@ class Masters:
         if not self.masters:
             self.configure()
         self.restart()
-        self.wait_leader()
+        self.wait_ready()
 
     def end(self):
         for master in self.masters.values():
@@ -200,7 +200,8 @@ class Masters:
             self.masters[n].kill()
 
     def restart(self, *which):
-        """Starts those that do not run, with what they had on disk; does not wait for them."""
+        """Starts those that do not run, with what they had on disk; wait_ready() before the next is
+        killed."""
         for n in which or self.masters:
             if not self.masters[n].running():
                 self.masters[n].start()
@@ -248,6 +249,21 @@ class Masters:
             return found if found != other_than else None
 
         return rig.wait_until(leading, "a master led", seconds)
+
+    def votes(self, n):
+        """It has recovered its replica of the registry's log. (It lets itself be asked this twice a
+        second, and makes others wait.)"""
+        with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
+            status, text = self.ask(n, "/metrics/snapshot")
+            return status == 200 and json.loads(text).get("registrar/log/recovered", 1.0) == 1.0
+        return False
+
+    def wait_ready(self, seconds=30):
+        """A master leads, and each one that runs may be killed: a leader that dies before the others
+        vote leaves them without a quorum, for good."""
+        self.wait_leader(seconds=seconds)
+        for n in [n for n, master in self.masters.items() if master.answers()]:
+            rig.wait_until(lambda n=n: self.votes(n), f"master {n} voted", seconds)
 
     def call(self, kind, **body):
         """One call of the operator API, to the leader; what it answers."""
