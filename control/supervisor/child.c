@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -12,7 +13,8 @@
 #define EXIT_NOT_STARTED 127
 
 // Between fork() and exec: nothing that takes a lock, for other threads may have held it.
-static void become(const char *path, const char *config, pid_t parent, int tell_fd)
+static void become(
+	const char *path, const char *config, const cpu_set_t *cpus, pid_t parent, int tell_fd)
 {
 	char *const argv[] = {(char *)"millraced", (char *)"-c", (char *)config, NULL};
 	sigset_t none;
@@ -22,6 +24,7 @@ static void become(const char *path, const char *config, pid_t parent, int tell_
 	if (prctl(PR_SET_PDEATHSIG, SIGTERM) != 0 || getppid() != parent)
 		_exit(EXIT_NOT_STARTED); // the supervisor ended before it could be seen to
 	sigprocmask(SIG_SETMASK, &none, NULL);
+	sched_setaffinity(0, sizeof(*cpus), cpus);
 	// ZooKeeper's client opens its sockets without it. Kernels before 5.11 keep them open:
 	// harmless.
 	close_range(STDERR_FILENO + 1, ~0u, CLOSE_RANGE_CLOEXEC);
@@ -44,7 +47,7 @@ static int exec_error(int fd)
 	return n == (ssize_t)sizeof(err) ? -err : 0;
 }
 
-int child_start(const char *path, const char *config, pid_t *ret)
+int child_start(const char *path, const char *config, const cpu_set_t *cpus, pid_t *ret)
 {
 	pid_t parent = getpid();
 	int pipe_fds[2], err;
@@ -54,7 +57,7 @@ int child_start(const char *path, const char *config, pid_t *ret)
 		return -errno;
 	pid = fork();
 	if (pid == 0)
-		become(path, config, parent, pipe_fds[1]);
+		become(path, config, cpus, parent, pipe_fds[1]);
 	err = pid < 0 ? -errno : 0;
 	close(pipe_fds[1]);
 	if (err == 0)

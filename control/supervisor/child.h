@@ -6,12 +6,12 @@
 
 #include "control/supervisor/restarts.h"
 
-#include <signal.h>
+#include <sched.h>
 #include <sys/types.h>
 
-// Starts PATH -c CONFIG. To be called in the main thread, with 'blocked' the signals that it has
-// blocked; the child has none. Negative errno, also of the exec.
-int child_start(const char *path, const char *config, pid_t *ret);
+// Starts PATH -c CONFIG on those CPUs, with no signal blocked and none of the caller's files but
+// the three. To be called in the main thread. Negative errno, also of the exec.
+int child_start(const char *path, const char *config, const cpu_set_t *cpus, pid_t *ret);
 
 // False: it runs.
 bool child_ended(pid_t pid, struct ending *ret);

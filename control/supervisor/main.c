@@ -7,11 +7,14 @@
 #include "control/supervisor/child.h"
 #include "control/supervisor/effective.h"
 #include "control/supervisor/observe.h"
+#include "dataplane/plan.h"
 
 #include <curl/curl.h>
 
 #include <errno.h>
 #include <inttypes.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -34,6 +37,7 @@ struct supervisor {
 	struct config config;
 	char config_path[4096];
 	sigset_t signals;
+	cpu_set_t cpus; // millraced's
 	struct registration *registration;
 	struct observer *observer;
 	struct restarts restarts;
@@ -98,7 +102,7 @@ static int store_config(struct supervisor *s)
 
 static int launch(struct supervisor *s)
 {
-	int err = child_start(s->task.millraced, s->config_path, &s->pid);
+	int err = child_start(s->task.millraced, s->config_path, &s->cpus, &s->pid);
 
 	if (err != 0)
 		log_err("can't start %s: %s; mend: install millraced, or say where it is "
@@ -199,12 +203,26 @@ static void block_signals(struct supervisor *s)
 	sigprocmask(SIG_BLOCK, &s->signals, NULL);
 }
 
+// What the supervisor does once a second would otherwise take a lcore's CPU from it now and then.
+static void leave_lcores_alone(struct supervisor *s)
+{
+	cpu_set_t own;
+
+	CPU_ZERO(&s->cpus);
+	if (sched_getaffinity(0, sizeof(s->cpus), &s->cpus) != 0)
+		return;
+	own = s->cpus;
+	plan_leave_to_lcores(&own, &s->config);
+	sched_setaffinity(0, sizeof(own), &own);
+}
+
 static int run(struct supervisor *s)
 {
 	int code = EXIT_FAILED;
 	int err;
 
 	block_signals(s);
+	leave_lcores_alone(s);     // before there are threads, which have it from here
 	unsetenv("NOTIFY_SOCKET"); // of who started the supervisor, not millraced's to answer
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		return EXIT_FAILED;

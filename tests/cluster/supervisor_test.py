@@ -10,185 +10,12 @@ import json
 import os
 import pathlib
 import signal
-import subprocess
-import sys
-import threading
 import time
 
-import jsonschema
 import rig
 import zookeeper
-from rig import PORT, RECEIVER4, RECEIVER6, TREE, expect, expect_equal, wait_until
-
-os.environ.setdefault("MILLRACE_LIBRARY", str(rig.BUILD / "lib/libmillrace.so.0"))
-sys.path.insert(0, str(TREE / "connectors/python"))
-import millrace  # noqa: E402 (by what was just set)
-
-SUPERVISOR = rig.BUILD / "control/supervisor/millrace-supervisor"
-SCHEMA = json.loads((TREE / "docs/schema/live.1.json").read_text())
-SESSION = 2.0  # seconds; at least four ticks of ZooKeeper
-CLUSTER = f"test{os.getpid()}"
-ROOT = f"/millrace/{CLUSTER}"
-NODE = f"{ROOT}/live/r1"
-LISTENERS = [{"name": "sure", "port": PORT, "kind": "reliable"},
-             {"name": "six", "port": 5142, "address": RECEIVER6}]
-
-
-class Task(rig.Receiver):
-    """A supervisor, started as Mesos would: all it knows is in its environment."""
-
-    def __init__(self, home, net, servers, **environment):
-        super().__init__(home, net, device="af_packet:eth9", listeners=LISTENERS,
-                         log={"segment_size": "16MiB", "block_size": "256KiB", "queue_depth": 4})
-        for key in ("receiver", "data", "socket"):
-            del self.config[key]  # the task's own
-        self.sandbox = self.home / "sandbox"
-        self.sandbox.mkdir()
-        self.socket = pathlib.Path(f"/run/millrace/{CLUSTER}.r1.sock")
-        self.environment = {
-            "RECEIVER": "r1", "TASK": "task-1", "LCORES": "1", "NICS": "rx0", "LOG": str(self.data),
-            "HOSTNAME": "slave-1", "ZOOKEEPER": servers, "ROOT": ROOT, "ZOOKEEPER_AUTH": "",
-            "SESSION_TIMEOUT_MS": str(int(SESSION * 1000)), "GRACE_MS": "10000",
-            "MILLRACED": str(rig.MILLRACED), **environment}
-
-    def start(self, *words, wait=True):
-        config = "\n".join(rig.yaml_lines(self.config)) + "\n"
-        env = dict(os.environ, MILLRACE_CONFIG=config,
-                   **{f"MILLRACE_{name}": value for name, value in self.environment.items()})
-        with open(self.stderr_path, "ab") as err:
-            self.process = subprocess.Popen(self.net.command("rx", SUPERVISOR, *words), env=env,
-                                            cwd=self.sandbox, stderr=err, stdin=subprocess.DEVNULL)
-        if wait:
-            wait_until(self.answering, "millraced answered", 30)
-        return self
-
-    def answering(self):
-        expect(self.running(), f"the supervisor ended:\n{self.log_tail()}")
-        with contextlib.suppress(OSError, AssertionError, ValueError):
-            return self.get("/api/v1/status")["health"] == "ok"
-        return False
-
-    def millraced(self):
-        """Its pid, as the kernel knows the supervisor's children."""
-        found = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return int(found.split()[0]) if found.split() else None
-
-    def kill_millraced(self):
-        pid = wait_until(self.millraced, "there was a millraced")
-        os.kill(pid, signal.SIGKILL)
-        return pid
-
-    def wait_end(self, code, seconds=20):
-        expect_equal(self.process.wait(seconds * rig.PATIENCE), code, "exit code of the supervisor")
-        self.expect_clean()
-
-    def last_line(self):
-        return self.log().splitlines()[-1]
-
-
-class Cluster:
-    """A wire, one ZooKeeper server at its receiver's end, and tasks there."""
-
-    def __init__(self, r, quiet=False):
-        self.r, self.net = r, r.net(quiet=quiet)
-        self.net.sh("rx", "ip", "link", "set", "lo", "up")
-        self.ensemble = r.stack.enter_context(
-            zookeeper.Ensemble(r.home / "zookeeper", servers=1, netns=self.net.names["rx"], tick=250))
-        self.client = self.ensemble.client()
-        self.tasks = 0
-
-    def task(self, **environment):
-        self.tasks += 1
-        home = self.r.home / f"task{self.tasks}"
-        home.mkdir()
-        task = Task(home, self.net, self.ensemble.connect_string(), **environment)
-        self.r.receivers.append(task)
-        self.r.stack.callback(end_task, task)
-        return task
-
-    def live(self):
-        data = self.client.data(NODE)
-        return json.loads(data) if data else None
-
-    def wait_live(self, wanted, what, seconds=15):
-        """The node's content, as soon as wanted() is true of it; each version is by the schema."""
-        def there():
-            live = self.live()
-            if live is None:
-                return None
-            jsonschema.validate(live, SCHEMA)
-            return live if wanted(live) else None
-
-        try:
-            return wait_until(there, what, seconds)
-        except AssertionError as failed:
-            raise AssertionError(f"{failed}; the node: {self.live()}") from None
-
-    def wait_ok(self, seconds=15, **wanted):
-        return self.wait_live(
-            lambda live: live["health"] == "ok" and all(live[k] == v for k, v in wanted.items()),
-            f"ok {wanted} was registered", seconds)
-
-    def wait_gone(self, seconds):
-        wait_until(lambda: self.client.exists(NODE) is None, "the node was gone", seconds)
-
-    @contextlib.contextmanager
-    def stream(self):
-        with self.net.inside("tx"):
-            stream = Stream()
-        try:
-            yield stream
-        finally:
-            stream.end()
-
-
-def end_task(task):
-    """Whatever came of the test: not even a millraced that was stopped stays."""
-    if not task.running():
-        return
-    pid = task.millraced()
-    task.kill()
-    if pid is not None:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-
-
-class Stream(threading.Thread):
-    """A source of an event each 2 ms or so, and when it was told what to be durable."""
-
-    def __init__(self):
-        super().__init__(daemon=True)
-        self.sender = millrace.Sender(f"{RECEIVER4}:{PORT}", failover_after=60.0)
-        self.sent, self.ending = 0, False
-        self.told = [(time.monotonic(), 0)]
-        self.start()
-
-    def run(self):
-        while not self.ending:
-            with contextlib.suppress(millrace.Full):
-                self.sent = self.sender.send(b"x" * 100) + 1
-            durable = self.sender.durable
-            if durable > self.told[-1][1]:
-                self.told.append((time.monotonic(), durable))
-            time.sleep(0.002)
-
-    def durable(self):
-        return self.told[-1][1]
-
-    def wait_more(self, seconds=20):
-        """Until something sent from now on is durable; when that was told."""
-        begin = self.sent
-        wait_until(lambda: self.durable() > begin, f"event {begin} was durable", seconds)
-        return next(then for then, durable in self.told if durable > begin)
-
-    def largest_gap(self, since):
-        times = [since] + [then for then, _ in self.told if then >= since]
-        return max(b - a for a, b in zip(times, times[1:]))
-
-    def end(self):
-        self.ending = True
-        self.join()
-        self.sender.close(0.1)
+from rig import PORT, RECEIVER4, RECEIVER6, expect, expect_equal, wait_until
+from tasks import NODE, ROOT, SESSION, Cluster
 
 
 def gone(pid):
@@ -219,6 +46,12 @@ def sockets_to(cluster):
     return found
 
 
+def cpus_of(pid):
+    """Of each thread, those that it may use."""
+    threads = pathlib.Path(f"/proc/{pid}/task").iterdir()
+    return [os.sched_getaffinity(int(entry.name)) for entry in threads]
+
+
 def what_is_registered_is_so(r):
     cluster = Cluster(r)
     task = cluster.task().start()
@@ -241,8 +74,12 @@ def what_is_registered_is_so(r):
     config = task.sandbox / "millraced.yaml"
     expect_equal(config.stat().st_mode & 0o777, 0o600, "mode of the configuration")
     expect_equal(task.get("/api/v1/ports")[0]["device"], "af_packet:rx0", "device")
-    blocked = pathlib.Path(f"/proc/{live['pid']}/status").read_text().partition("SigBlk:")[2].split()[0]
-    expect_equal(int(blocked, 16) >> signal.SIGCHLD - 1 & 1, 0, "whether SIGCHLD is blocked")
+    said = pathlib.Path(f"/proc/{live['pid']}/status").read_text()
+    blocked = int(said.partition("SigBlk:")[2].split()[0], 16)
+    expect_equal(blocked >> signal.SIGCHLD - 1 & 1, 0, "whether SIGCHLD is blocked")
+    expect(1 not in set().union(*cpus_of(task.process.pid)), "the supervisor may use a lcore's CPU")
+    expect({1} in cpus_of(live["pid"]), "no thread of millraced is a lcore")
+    expect("not one that this process may use" not in task.log(), task.log_tail())
     with cluster.stream() as stream:
         stream.wait_more()
         cluster.wait_live(lambda live: int(live["partitions"][0]["durable_seq"]) > 100 and
@@ -259,7 +96,8 @@ def what_is_registered_is_so(r):
 def what_starts_is_registered_and_can_be_ended(r):
     cluster = Cluster(r)
     go, slow = r.home / "go", r.home / "slow"
-    slow.write_text(f"#!/bin/sh\nwhile [ ! -e {go} ]; do sleep 0.02; done\nexec {rig.MILLRACED} \"$@\"\n")
+    slow.write_text(f'#!/bin/sh\nwhile [ ! -e {go} ]; do sleep 0.02; done\n'
+                    f'exec {rig.MILLRACED} "$@"\n')
     slow.chmod(0o755)
     for ends in (True, False):
         task = cluster.task(MILLRACED=str(slow)).start(wait=False)
@@ -341,7 +179,8 @@ def who_does_not_end_is_killed_after_the_grace(r):
     os.kill(pid, signal.SIGSTOP)
     begin = time.monotonic()
     task.process.terminate()
-    cluster.wait_live(lambda live: live["health"] == "failed" and "ended" in live["why"], "it says so", 1.4)
+    cluster.wait_live(lambda live: live["health"] == "failed" and "ended" in live["why"],
+                      "it says so", 1.4)
     task.wait_end(1)
     took = time.monotonic() - begin
     expect(1.4 < took < 4 * rig.PATIENCE, f"it took {took:.1f} s")
