@@ -325,9 +325,6 @@ static void join(struct election *e)
 	char *data = own_data(e);
 	struct asked *asked = asked_new(e);
 
-#ifdef MUTANT_GUID_FORGOTTEN
-	draw_guid(e);
-#endif
 	snprintf(path, sizeof(path), "%.400s/election/%s-n_", e->root, e->guid);
 	if (data == NULL || asked == NULL ||
 		zk_create(e->options.zk, path, data, strlen(data), ZK_EPHEMERAL | ZK_SEQUENCE,
@@ -345,7 +342,11 @@ static void made(void *arg, const struct zk_answer *answer)
 	if (e == NULL)
 		return;
 	if (answer->err == 0) {
-		list(e);
+#ifndef MUTANT_GUID_FORGOTTEN
+		list(e); // it may stand already
+#else
+		join(e);
+#endif
 		return;
 	}
 	log_warn("can't make %s/election: %s", e->root, strerror(-answer->err));
