@@ -29,6 +29,7 @@
 	X(cmd_cluster_events) \
 	X(cmd_cluster_leader) \
 	X(cmd_cluster_plan) \
+	X(cmd_cluster_sample) \
 	X(cmd_cluster_apply) \
 	X(cmd_cluster_scale) \
 	X(cmd_cluster_drain) \

@@ -56,7 +56,7 @@ static int parse_options(int argc, char **argv, struct options *ret)
 		} else if (c == OPTION_CHECK) {
 			ret->check = true;
 		} else if (c == OPTION_SAMPLE) {
-			config_keys_print_sample(conf_keys, stdout);
+			conf_print_sample(stdout);
 			return EXIT_OK;
 		} else if (c == OPTION_VERSION) {
 			printf("millrace-control %s\n", MILLRACE_VERSION);

@@ -22,6 +22,12 @@ same() {
 
 same sample packaging/millrace.yaml
 same docs docs/configuration.md
+"$MILLRACE_BUILD/control/millrace-control" --sample | diff -u packaging/control.yaml - ||
+	complain "packaging/control.yaml: run 'millrace-control --sample > packaging/control.yaml'"
+"$MILLRACE_BUILD/control/millrace-control" -c packaging/control.yaml --check >"$work/check" 2>&1 ||
+	complain "$(cat "$work/check")"
+"$millrace" cluster sample | diff -u packaging/cluster.yaml - ||
+	complain "packaging/cluster.yaml: run 'millrace cluster sample > packaging/cluster.yaml'"
 "$millrace" config check packaging/millrace.yaml >"$work/check" || complain "$(cat "$work/check")"
 
 mkdir "$work/man"
