@@ -17,6 +17,7 @@
 #define NS_PER_SECOND 1000000000
 #define LOOK_NS 1000000000u // views and leader are looked at so often when nothing happens
 #define SECRET_MAX 1024
+#define KILL_AGAIN_NS 10000000000
 #define BACKOFF_NS 500000000u
 #define BACKOFF_MAX_NS 30000000000u
 #define HEARTBEAT_MISSES 3
@@ -26,17 +27,28 @@ int64_t core_now_ns(void)
 	return clock_system_ns();
 }
 
+// Again after a while: the call may have got lost with a master.
+static bool kill_due(const struct core *core, const struct receiver *r, int64_t now_ns)
+{
+	int64_t again_ns = (int64_t)core->fleet.spec.kill_grace_ns + KILL_AGAIN_NS;
+
+	return r->state == RECEIVER_ENDING && r->task_id[0] != '\0' && r->sent &&
+	       (r->killed_ns == 0 || now_ns - r->killed_ns > again_ns);
+}
+
 static void kill_ending(struct core *core)
 {
+	int64_t now_ns = core_now_ns();
+
 	for (struct receiver *r = core->fleet.receivers; r != NULL; r = r->next) {
 		struct core_action *action;
 
-		if (r->state != RECEIVER_ENDING || r->killed || r->task_id[0] == '\0')
+		if (!kill_due(core, r, now_ns))
 			continue;
 		action = core_act(core, ACTION_KILL, NULL);
 		if (action == NULL)
 			return;
-		r->killed = true;
+		r->killed_ns = now_ns;
 		snprintf(action->task_id, sizeof(action->task_id), "%s", r->task_id);
 		snprintf(action->agent_id, sizeof(action->agent_id), "%s", r->agent_id);
 		action->grace_seconds = (double)core->fleet.spec.kill_grace_ns / 1e9 + 5;

@@ -120,6 +120,7 @@ void core_launch_now(struct core *core, const json_t *json); // of a launch that
 void core_won(void *arg);
 void core_lost(void *arg, const char *why);
 void core_load_again(void *arg);
+void core_load(struct core *core); // forgets all, and reads what is stored
 
 // core_mesos.c
 extern const struct mesos_handlers core_mesos_handlers;

@@ -87,9 +87,13 @@ static void stored(void *arg, int err)
 
 	free(batch);
 	if (err != 0 || !core->leads) {
-		if (err != -ECANCELED && err != 0)
-			log_err("can't store what was decided: %s", strerror(-err));
 		core_drop_actions(core, actions);
+		if (err == -ECANCELED || err == 0 || !core->leads)
+			return;
+		log_err("can't store what was decided: %s: it is dropped, and read again what is "
+			"stored",
+			strerror(-err));
+		core_load(core);
 		return;
 	}
 	for (struct core_action *a = actions, *after; a != NULL; a = after) {

@@ -10,8 +10,6 @@
 
 #define RETRY_NS 1000000000u
 
-static void load(struct core *core);
-
 static void forget(struct core *core)
 {
 	core->loaded = false;
@@ -90,7 +88,7 @@ static void loaded(void *arg, int err, const char *path)
 	core_step(core);
 }
 
-static void load(struct core *core)
+void core_load(struct core *core)
 {
 	struct store_reader reader = {.node = take_node, .done = loaded, .arg = core};
 
@@ -105,7 +103,7 @@ void core_load_again(void *arg)
 	struct core *core = arg;
 
 	if (core->leads && !core->loaded)
-		load(core);
+		core_load(core);
 }
 
 void core_won(void *arg)
@@ -115,7 +113,7 @@ void core_won(void *arg)
 	log_notice("elected");
 	core->leads = true;
 	store_lead(core->store, election_node(core->election));
-	load(core);
+	core_load(core);
 	core_show(core);
 }
 

@@ -103,8 +103,10 @@ static void on_subscribed(void *arg, const char *framework_id, const char *maste
 		history_add(&core->fleet.history, core_now_ns(), "register", NULL, NULL,
 			"Mesos knows the cluster as framework %s", framework_id);
 	}
-	for (struct receiver *r = core->fleet.receivers; r != NULL; r = r->next)
+	for (struct receiver *r = core->fleet.receivers; r != NULL; r = r->next) {
 		r->reconciled = false;
+		r->killed_ns = 0;
+	}
 	core->reconciliations = 0;
 	core_reconcile(core);
 	core_step(core);
@@ -278,11 +280,8 @@ static void place(struct core *core, int64_t now_ns)
 	list = calloc(count > 0 ? count : 1, sizeof(*list));
 	if (list == NULL)
 		return;
-	for (const struct core_offer *o = core->offers; o != NULL; o = o->next) {
-		list[at] = o->offer;
-		list[at].excluded = fleet_drains(&core->fleet, o->offer.slave.hostname);
-		list[at++].excluded_why = "it is drained";
-	}
+	for (const struct core_offer *o = core->offers; o != NULL; o = o->next)
+		list[at++] = o->offer;
 	fleet_place(&core->fleet, list, count, now_ns, launch, core);
 	free(list);
 }

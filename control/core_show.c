@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define LONG_NS 60000000000 // after which something that should pass by itself is told
+
 static const char *const framework_texts[] = {
 	[FRAMEWORK_OFF] = "off",
 	[FRAMEWORK_CONNECTING] = "connecting",
@@ -28,9 +30,37 @@ static json_t *time_or_null(int64_t ns)
 	return ns != 0 ? json_string(time_text(ns, buf)) : json_null();
 }
 
-static json_t *alarm_of(const char *code, const char *text, const char *mend)
+static void alarm_add(json_t *alarms, const char *code, const char *text, const char *mend)
 {
-	return json_warning(code, text, mend);
+	json_array_append_new(alarms, json_warning(code, text, mend));
+}
+
+static bool silent(const struct receiver *r)
+{
+	const char *task = json_string_value(json_object_get(r->live, "task_id"));
+
+	return r->state == RECEIVER_RUNNING && core_now_ns() - r->since_ns > LONG_NS &&
+	       (task == NULL || strcmp(task, r->task_id) != 0);
+}
+
+// What somebody should look at, of a receiver.
+static void alarm_receiver(json_t *alarms, const struct receiver *r)
+{
+	char text[RECEIVER_NAME_MAX + RECEIVER_TEXT_MAX + 4];
+
+	snprintf(text, sizeof(text), "%s: %s", r->name, r->why);
+	if (r->state == RECEIVER_UNREACHABLE)
+		alarm_add(alarms, "receiver_unreachable", text,
+			"look at its slave; millrace cluster replace SLAVE doesn't wait");
+	else if (r->state == RECEIVER_WAITING && r->failures > 1)
+		alarm_add(
+			alarms, "receiver_ends", text, "the task's stderr in its sandbox says why");
+	else if (r->state == RECEIVER_WAITING && core_now_ns() - r->since_ns > LONG_NS)
+		alarm_add(alarms, "receiver_waits", text,
+			"give a slave what is missing, or change what is wanted");
+	else if (silent(r))
+		alarm_add(alarms, "receiver_silent", text,
+			"its task runs, but it isn't registered: can its slave reach ZooKeeper?");
 }
 
 static json_t *alarms(const struct core *core)
@@ -38,21 +68,17 @@ static json_t *alarms(const struct core *core)
 	json_t *ret = json_array();
 
 	if (core->framework == FRAMEWORK_REMOVED)
-		json_array_append_new(ret, alarm_of("framework_removed", core->framework_why,
-						   "millrace cluster reset --yes"));
+		alarm_add(ret, "framework_removed", core->framework_why,
+			"millrace cluster reset --yes");
 	if (core->framework == FRAMEWORK_REFUSED)
-		json_array_append_new(ret, alarm_of("framework_refused", core->framework_why,
-						   "mesos.principal, mesos.secret, mesos.role"));
+		alarm_add(ret, "framework_refused", core->framework_why,
+			"mesos.principal, mesos.secret, mesos.role");
 	if (core->load_failed)
-		json_array_append_new(
-			ret, alarm_of("state_unreadable",
-				     "the state in ZooKeeper is not what a leader stores",
-				     "the log of millrace-control names the node"));
-	for (const struct receiver *r = core->fleet.receivers; r != NULL; r = r->next) {
-		if (r->state != RECEIVER_UNREACHABLE)
-			continue;
-		json_array_append_new(ret, alarm_of("receiver_unreachable", r->name, r->why));
-	}
+		alarm_add(ret, "state_unreadable",
+			"the state in ZooKeeper is not what a leader stores",
+			"the log of millrace-control names the node");
+	for (const struct receiver *r = core->fleet.receivers; r != NULL; r = r->next)
+		alarm_receiver(ret, r);
 	return ret;
 }
 

@@ -25,7 +25,8 @@ void fleet_state(
 	if (r->state != state)
 		r->since_ns = now_ns;
 	r->state = state;
-	r->killed = r->killed && state == RECEIVER_ENDING;
+	if (state != RECEIVER_ENDING)
+		r->killed_ns = 0;
 	r->changed = true;
 }
 

@@ -73,6 +73,30 @@ static void take(struct fleet *fleet, struct receiver *r, const struct placement
 	fleet_state(r, RECEIVER_LAUNCHING, now_ns, "%s", p->why);
 }
 
+static bool retires_on(const struct fleet *fleet, const char *slave)
+{
+	for (const struct receiver *r = fleet->receivers; r != NULL; r = r->next)
+		if (r->retiring && strcmp(r->slave, slave) == 0)
+			return true;
+	return false;
+}
+
+// NULL: the receiver may take an offer of that slave. One that retires goes back to give its log
+// away, whatever else may not be there.
+static const char *kept_off(
+	const struct fleet *fleet, const struct receiver *r, const struct placement_offer *offer)
+{
+	if (offer->taken)
+		return "its offer is taken already"; // what is left of it comes back as another
+	if (r->retiring)
+		return NULL;
+	if (fleet_drains(fleet, offer->slave.hostname))
+		return "it is drained";
+	if (r->slave[0] == '\0' && retires_on(fleet, offer->slave.hostname))
+		return "a receiver retires there";
+	return NULL;
+}
+
 static void place_one(struct fleet *fleet, struct receiver *r, struct placement_offer *offers,
 	unsigned count, struct placement *ret)
 {
@@ -84,6 +108,10 @@ static void place_one(struct fleet *fleet, struct receiver *r, struct placement_
 	*ret = (struct placement){0};
 	if (others == NULL)
 		return;
+	for (unsigned i = 0; i < count; i++) {
+		offers[i].excluded_why = kept_off(fleet, r, &offers[i]);
+		offers[i].excluded = offers[i].excluded_why != NULL;
+	}
 	placement_choose(&fleet->spec, &wanted, offers, count, others,
 		placed(fleet, r, others, SPEC_COUNT_MAX * 2), ret);
 	free(others);
@@ -103,9 +131,7 @@ void fleet_place(struct fleet *fleet, struct placement_offer *offers, unsigned c
 		if (p.offer != NULL) {
 			take(fleet, r, &p, now_ns);
 			launch(arg, r, &p);
-			// What is left of it comes back as another offer.
-			offers[p.offer - offers].excluded = true;
-			offers[p.offer - offers].excluded_why = "its offer is taken already";
+			p.offer->taken = true;
 		} else if (strcmp(r->why, p.why) != 0) {
 			snprintf(r->why, sizeof(r->why), "%s", p.why);
 			r->changed = true;

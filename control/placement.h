@@ -12,7 +12,8 @@ struct placement_offer {
 	struct constraint_slave slave;
 	json_t *list; // the offer's resources, as Mesos wrote them; resources_write() takes of it
 	struct resources free; // what is left of them
-	bool excluded;         // the slave drains, or is damped
+	bool taken;            // by a receiver placed before: the caller's note
+	bool excluded;         // it may not be had
 	const char *excluded_why;
 };
 

@@ -45,11 +45,11 @@ struct receiver {
 	bool drained;           // nothing of its log was undelivered when it ended
 	json_t *attributes;     // of the slave, when the task was launched; NULL: never was
 	// Not stored:
-	json_t *live;    // its registration; NULL: none
-	bool changed;    // is to be stored
-	bool reconciled; // the master has said something of its task since it was subscribed to
-	bool sent;       // the launch was sent by this leader
-	bool killed;     // KILL was sent, at since_ns
+	json_t *live;      // its registration; NULL: none
+	bool changed;      // is to be stored
+	bool reconciled;   // the master has said something of its task since it was subscribed to
+	bool sent;         // the launch was sent by this leader
+	int64_t killed_ns; // KILL was sent last; 0: it wasn't
 	struct receiver *next;
 };
 

@@ -115,7 +115,7 @@ def an_agent_is_started_again(c):
     agent = slave_of(c, "r1")
     agent.restart()
     c.masters.wait_agents(*c.agents)
-    wait_until(lambda: c.receivers(state="running").keys() == {"r1", "r2"}, "both ran")
+    c.wait_running(2)
     expect_equal(tasks_of(c), before, "tasks")
 
 
@@ -128,6 +128,7 @@ def an_unreachable_slave_is_waited_for(c):
     expect_equal({alarm["code"] for alarm in c.get("status")["alarms"]}, {"receiver_unreachable"}, "alarms")
     agent.resume()
     wait_until(lambda: by_name(c, "r2")["state"] == "running", "it was back", 30)
+    c.wait_running(2)
     expect_equal(tasks_of(c), before, "tasks")
     expect_equal(set(c.receivers()), {"r1", "r2"}, "receivers")
 

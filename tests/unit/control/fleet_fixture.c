@@ -74,8 +74,6 @@ static void offer_all(struct scene *scene)
 		offers[count] = (struct placement_offer){.id = names[i],
 			.agent_id = names[i],
 			.slave = {.hostname = names[i], .attributes = attributes},
-			.excluded = fleet_drains(&scene->fleet, names[i]),
-			.excluded_why = "it is drained",
 			.free = {.cpus = has_task(scene, names[i]) ? 2 : 4,
 				.mem = 4096,
 				.lcore_count = 2,

@@ -286,6 +286,54 @@ static void a_drained_slave_is_left_when_another_runs(void **state)
 	scene_close(&s);
 }
 
+// It doesn't run, but its log has something to give: it is launched where it is, drained or not.
+static void a_drained_log_is_given_away_first(void **state)
+{
+	char slave[RECEIVER_TEXT_MAX];
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 3, 1);
+	scene_run_all(&s);
+	snprintf(slave, sizeof(slave), "%s", scene_of(&s, "r1")->slave);
+	scene_status(&s, "r1", "TASK_FAILED");
+	fleet_drain(&s.fleet, slave, false, s.now_ns, NULL);
+	scene_step(&s);
+	expect_state(&s, "r1", RECEIVER_LAUNCHING);
+	assert_string_equal(scene_of(&s, "r1")->slave, slave);
+	assert_true(scene_of(&s, "r1")->retiring);
+	expect_state(&s, "r2", RECEIVER_LAUNCHING);
+	assert_string_not_equal(scene_of(&s, "r2")->slave, slave);
+	scene_close(&s);
+}
+
+// Without a constraint that says so: what was replaced doesn't begin anew beside itself.
+static void a_replacement_goes_elsewhere(void **state)
+{
+	struct spec spec = scene_spec(1);
+	json_t *names = json_array();
+	char slave[RECEIVER_TEXT_MAX];
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 2, 1);
+	spec.constraint_count = 0;
+	fleet_apply(&s.fleet, &spec, s.now_ns);
+	scene_run_all(&s);
+	snprintf(slave, sizeof(slave), "%s", scene_of(&s, "r1")->slave);
+	fleet_replace(&s.fleet, slave, s.now_ns, names);
+	assert_int_equal(json_array_size(names), 1);
+	s.silent[slave[1] == '1' ? 1 : 0] = true;
+	scene_later(&s, 5);
+	expect_state(&s, "r2", RECEIVER_WAITING);
+	s.silent[slave[1] == '1' ? 1 : 0] = false;
+	scene_later(&s, 5);
+	expect_state(&s, "r2", RECEIVER_LAUNCHING);
+	assert_string_not_equal(scene_of(&s, "r2")->slave, slave);
+	json_decref(names);
+	scene_close(&s);
+}
+
 static void fewer_are_wanted(void **state)
 {
 	struct spec spec = scene_spec(1);
@@ -433,6 +481,8 @@ int main(void)
 		cmocka_unit_test(a_log_that_comes_back_is_given_away),
 		cmocka_unit_test(nobody_is_replaced_while_mesos_is_away),
 		cmocka_unit_test(a_drained_slave_is_left_when_another_runs),
+		cmocka_unit_test(a_drained_log_is_given_away_first),
+		cmocka_unit_test(a_replacement_goes_elsewhere),
 		cmocka_unit_test(fewer_are_wanted),
 		cmocka_unit_test(a_restart_goes_round),
 		cmocka_unit_test(it_is_read_back_as_it_was_written),
