@@ -175,8 +175,16 @@ static int restart(struct supervisor *s, struct ending ending)
 	}
 }
 
+// By its parent, Mesos' executor for the task. Without it nobody can end the task any more, and Mesos
+// takes it for ended: what is launched in its place needs the log.
+static bool abandoned(pid_t parent)
+{
+	return parent != 1 && getppid() != parent;
+}
+
 static int supervise(struct supervisor *s)
 {
+	pid_t parent = getppid();
 	struct ending ending;
 	int code = launch(s) == 0 ? -1 : EXIT_FAILED;
 
@@ -185,6 +193,10 @@ static int supervise(struct supervisor *s)
 
 		if (sig == SIGTERM || sig == SIGINT)
 			return end_child(s);
+		if (abandoned(parent)) {
+			log_err("Mesos' executor has gone: ends");
+			return end_child(s);
+		}
 		if (child_ended(s->pid, &ending))
 			code = restart(s, ending);
 	}

@@ -6,6 +6,7 @@ are unreachable, come back or are gone for good, a framework that was removed.""
 
 import json
 import os
+import pathlib
 import signal
 import sys
 import time
@@ -75,6 +76,17 @@ def ended_tasks_come_back_to_their_log(c):
         expect_equal(log_ids(after), log_ids(before), "log_id")
         expect(int(after["live"]["partitions"][0]["durable_seq"]) >= int(durable), "events were lost")
     wait_until(lambda: c.events("damp"), "the second end was damped")
+
+
+def an_executor_that_dies_takes_its_receiver_along(c):
+    """Mesos knows no task any more, and launches another: the old one must leave the log to it."""
+    before = by_name(c, "r2")
+    supervisor = c.pid_of("r2", "millrace-supervisor")
+    executor = int(pathlib.Path(f"/proc/{supervisor}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(executor, signal.SIGKILL)
+    wait_until(lambda: not pathlib.Path(f"/proc/{supervisor}").exists(), "the supervisor noticed", 20)
+    c.wait_running(2, but=[before["task_id"]])
+    expect_equal(log_ids(by_name(c, "r2")), log_ids(before), "log_id")
 
 
 def nothing_is_launched_that_is_not_stored(c):
@@ -258,6 +270,7 @@ def what_is_shown_is_as_the_schemas_say(c):
 
 
 TESTS = (placed_by_the_file, wrong_credentials_are_said, ended_tasks_come_back_to_their_log,
+         an_executor_that_dies_takes_its_receiver_along,
          nothing_is_launched_that_is_not_stored, masters_change,
          an_agent_is_started_again, an_unreachable_slave_is_waited_for,
          one_unreachable_for_long_is_replaced, drained_and_back, restarted_in_turn,

@@ -9,6 +9,7 @@ Does not: health checks, task groups, switching the user, images, a terminal.
 """
 
 import base64
+import contextlib
 import http.client
 import json
 import os
@@ -36,7 +37,7 @@ def log(*words):
 def seconds_of(name, default):
     """A duration in the environment, as stout writes it: 15mins, 500ms."""
     value = os.environ.get(name, "")
-    for unit, factor in UNITS.items():
+    for unit, factor in sorted(UNITS.items(), key=lambda item: -len(item[0])):  # "mins" ends as "s"
         if value.endswith(unit):
             return float(value[:-len(unit)]) * factor
     return default
@@ -177,8 +178,9 @@ class Executor:
                 log("SUBSCRIBE answered", reply.status, reply.read()[:300])
                 return False
             self.connected.set()
-            for event in records(reply):
-                self.event(event)
+            with contextlib.suppress(OSError, http.client.HTTPException):  # an agent that was killed
+                for event in records(reply):
+                    self.event(event)
             return True
         finally:
             self.connected.clear()
