@@ -276,6 +276,7 @@ int core_new(struct core **ret, const struct conf *conf)
 	if (err == 0)
 		err = open_mesos(core);
 	if (err == 0) {
+		metrics_open(core);
 		core_show(core);
 		err = open_api(core);
 	}
@@ -302,6 +303,8 @@ void core_free(struct core *core)
 {
 	if (core->api != NULL)
 		api_stop(core->api);
+	if (core->set.count != 0)
+		metrics_close(core);
 	core->leads = false;
 	if (core->mesos != NULL)
 		core_mesos_stop(core);

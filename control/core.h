@@ -8,8 +8,10 @@
 // one transaction, and does what follows from it (calls to Mesos, answers to commands) when that is
 // stored.
 
+#include "common/counters.h"
 #include "control/api.h"
 #include "control/conf.h"
+#include "control/core_metrics.h"
 #include "control/election.h"
 #include "control/fleet.h"
 #include "control/leading.h"
@@ -93,6 +95,8 @@ struct core {
 	struct loop_timer step, reconcile, retry;
 	unsigned reconciliations; // since it was subscribed
 	int64_t zookeeper_since_ns;
+	struct counter_set set;
+	uint64_t values[CONTROL_COUNT]; // the loop's thread writes them
 
 	// Between the loop's thread and the API's.
 	pthread_mutex_t lock;
@@ -146,3 +150,4 @@ void core_tickets_free(struct core *core);
 
 // core_show.c: makes the views anew
 void core_show(struct core *core);
+const char *core_frozen(const struct core *core); // why nothing can be placed; NULL: it can

@@ -59,12 +59,14 @@ static void act(struct core *core, struct core_action *action)
 
 	switch (action->kind) {
 	case ACTION_LAUNCH:
+		counter_add(&core->values[CONTROL_launches], 1);
 		core_launch_now(core, action->json);
 		r = fleet_find_task(&core->fleet, action->task_id);
 		if (r != NULL)
 			r->sent = true;
 		break;
 	case ACTION_KILL:
+		counter_add(&core->values[CONTROL_kills], 1);
 		mesos_kill(core->mesos, action->task_id, action->agent_id, action->grace_seconds);
 		break;
 	case ACTION_ACKNOWLEDGE:
@@ -86,6 +88,7 @@ static void stored(void *arg, int err)
 	struct core_action *actions = batch->actions;
 
 	free(batch);
+	counter_add(&core->values[err == 0 ? CONTROL_writes : CONTROL_writes_failed], 1);
 	if (err != 0 || !core->leads) {
 		core_drop_actions(core, actions);
 		if (err == -ECANCELED || err == 0 || !core->leads)

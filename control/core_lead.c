@@ -111,6 +111,7 @@ void core_won(void *arg)
 	struct core *core = arg;
 
 	log_notice("elected");
+	counter_add(&core->values[CONTROL_elections_won], 1);
 	core->leads = true;
 	store_lead(core->store, election_node(core->election));
 	core_load(core);
@@ -122,6 +123,7 @@ void core_lost(void *arg, const char *why)
 	struct core *core = arg;
 
 	log_notice("leads no more: %s", why);
+	counter_add(&core->values[CONTROL_leads_lost], 1);
 	core->leads = false;
 	forget(core);
 	store_lead(core->store, "");

@@ -37,10 +37,8 @@ static void alarm_add(json_t *alarms, const char *code, const char *text, const 
 
 static bool silent(const struct receiver *r)
 {
-	const char *task = json_string_value(json_object_get(r->live, "task_id"));
-
-	return r->state == RECEIVER_RUNNING && core_now_ns() - r->since_ns > LONG_NS &&
-	       (task == NULL || strcmp(task, r->task_id) != 0);
+	return r->state == RECEIVER_RUNNING && !receiver_registered(r) &&
+	       core_now_ns() - r->since_ns > LONG_NS;
 }
 
 // What somebody should look at, of a receiver.
@@ -99,8 +97,7 @@ static json_t *counts(const struct core *core)
 		ending);
 }
 
-// NULL: placement runs.
-static const char *frozen(const struct core *core)
+const char *core_frozen(const struct core *core)
 {
 	if (!core->leads)
 		return "this process doesn't lead";
@@ -115,7 +112,7 @@ static const char *frozen(const struct core *core)
 
 static json_t *status(const struct core *core)
 {
-	const char *why = frozen(core);
+	const char *why = core_frozen(core);
 
 	return json_pack("{s:s, s:b, s:s, s:{s:s, s:o}, s:{s:s, s:o, s:o, s:o}, s:{s:s, s:s?}, "
 			 "s:{s:i, s:I}, s:o, s:o}",
@@ -222,6 +219,9 @@ void core_show(struct core *core)
 			core->loaded ? json_deep_copy(core->fleet.history.events) : json_array(),
 	};
 
+	counter_set(&core->values[CONTROL_alarms],
+		json_array_size(json_object_get(views[API_STATUS], "alarms")));
+	metrics_update(core);
 	pthread_mutex_lock(&core->lock);
 	for (unsigned i = 0; i < API_VIEWS; i++) {
 		json_decref(core->views[i]);

@@ -88,26 +88,6 @@ struct receiver *fleet_find_task(const struct fleet *fleet, const char *task_id)
 	return r;
 }
 
-static const char *health(const struct receiver *r)
-{
-	const char *text = json_string_value(json_object_get(r->live, "health"));
-
-	return text != NULL ? text : "";
-}
-
-// Of the registration, which is of the task that runs now.
-static bool registered(const struct receiver *r)
-{
-	const char *task = json_string_value(json_object_get(r->live, "task_id"));
-
-	return task != NULL && strcmp(task, r->task_id) == 0;
-}
-
-static bool well(const struct receiver *r)
-{
-	return r->state == RECEIVER_RUNNING && registered(r) && strcmp(health(r), "ok") == 0;
-}
-
 // Of each sink, and none has more than so many batches to be given; without a sink there is
 // nothing.
 static bool caught_up(const struct receiver *r, json_int_t batches)
@@ -115,7 +95,7 @@ static bool caught_up(const struct receiver *r, json_int_t batches)
 	const json_t *sink;
 	size_t i;
 
-	if (!registered(r))
+	if (!receiver_registered(r))
 		return false;
 	json_array_foreach(json_object_get(r->live, "sinks"), i, sink)
 	{
@@ -240,7 +220,7 @@ static bool replaced(const struct fleet *fleet)
 	unsigned running = 0;
 
 	for (const struct receiver *r = fleet->receivers; r != NULL; r = r->next)
-		running += !r->retiring && well(r);
+		running += !r->retiring && receiver_well(r);
 	return running >= fleet->spec.count;
 }
 
@@ -268,7 +248,7 @@ static int64_t retire_on(struct fleet *fleet, struct receiver *r, int64_t now_ns
 				   : "it never ran");
 		return INT64_MAX;
 	}
-	if (r->state != RECEIVER_RUNNING || !registered(r))
+	if (r->state != RECEIVER_RUNNING || !receiver_registered(r))
 		return INT64_MAX;
 	if (r->moving && !replaced(fleet))
 		say(r, "retires when another runs in its place");
@@ -290,7 +270,8 @@ static bool all_well_but(const struct fleet *fleet, const struct receiver *excep
 	return true;
 #endif
 	for (const struct receiver *r = fleet->receivers; r != NULL; r = r->next)
-		if (r != except && !r->retiring && (!well(r) || !caught_up(r, CAUGHT_UP_BATCHES)))
+		if (r != except && !r->retiring &&
+			(!receiver_well(r) || !caught_up(r, CAUGHT_UP_BATCHES)))
 			return false;
 	return true;
 }
@@ -321,7 +302,7 @@ static int64_t forgive(struct fleet *fleet, struct receiver *r, int64_t now_ns)
 {
 	int64_t due = r->since_ns + (int64_t)fleet->spec.healthy_after_ns;
 
-	if (r->failures == 0 || !well(r))
+	if (r->failures == 0 || !receiver_well(r))
 		return INT64_MAX;
 	if (now_ns < due)
 		return due;

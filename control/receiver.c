@@ -59,6 +59,21 @@ const char *receiver_state_text(enum receiver_state state)
 	return states[state];
 }
 
+bool receiver_registered(const struct receiver *r)
+{
+	const char *task = json_string_value(json_object_get(r->live, "task_id"));
+
+	return task != NULL && strcmp(task, r->task_id) == 0;
+}
+
+bool receiver_well(const struct receiver *r)
+{
+	const char *health = json_string_value(json_object_get(r->live, "health"));
+
+	return r->state == RECEIVER_RUNNING && receiver_registered(r) && health != NULL &&
+	       strcmp(health, "ok") == 0;
+}
+
 struct receiver *receiver_new(const char *name)
 {
 	struct receiver *r = calloc(1, sizeof(*r));

@@ -14,6 +14,7 @@ import time
 import cluster
 import jsonschema
 import rig
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from cluster import SESSION
 from rig import MILLRACE, TREE, expect, expect_equal, wait_until
 
@@ -254,9 +255,21 @@ def wrong_credentials_are_said(c):
         stranger.daemon.kill()
 
 
+def metrics(c):
+    _, text = c.wait_leader().text("/metrics")
+    return {family.name if sample.name == family.name else sample.name: sample.value
+            for family in text_string_to_metric_families(text) for sample in family.samples}
+
+
 def what_is_shown_is_as_the_schemas_say(c):
     """Each view, out of all that the run has left in it."""
     fill(c)
+    found = metrics(c)
+    for name, value in (("leads", 1), ("mesos_subscribed", 1), ("receivers_wanted", 2),
+                        ("receivers_registered", 2), ("placement_frozen", 0), ("elections_won_total", 1)):
+        expect_equal(found[f"millrace_control_{name}"], value, f"metric {name}")
+    expect(found["millrace_control_launches_total"] >= 2, "launches that are counted")
+    expect_equal(found["millrace_control_decisions_total"], c.events()[-1]["id"], "decisions counted")
     for what in ("status", "receivers", "tasks", "spec", "events", "leader"):
         status, envelope = c.wait_leader().request("GET", f"/api/v1/cluster/{what}")
         expect_equal(status, 200, what)

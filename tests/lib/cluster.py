@@ -59,11 +59,15 @@ class Control:
         self.daemon.start()
         return self
 
-    def request(self, method, path, body=None):
+    def text(self, path, method="GET", body=None):
         with contextlib.closing(rig.UnixConnection(self.socket, 40)) as connection:
             connection.request(method, path, json.dumps(body) if body is not None else None)
             reply = connection.getresponse()
-            return reply.status, json.loads(reply.read() or b"null")
+            return reply.status, reply.read().decode()
+
+    def request(self, method, path, body=None):
+        status, text = self.text(path, method, body)
+        return status, json.loads(text or "null")
 
     def get(self, what):
         """None when it doesn't answer, or not for itself."""
