@@ -223,8 +223,10 @@ static unsigned list_candidates(const struct choosing *c, struct placement_offer
 	for (unsigned i = 0; i < offer_count; i++) {
 		const char *hostname = offers[i].slave.hostname;
 
+#ifndef MUTANT_PLACEMENT_UNBOUND
 		if (c->receiver->slave != NULL && strcmp(c->receiver->slave, hostname) != 0)
 			continue;
+#endif
 		ret[count++] = (struct candidate){.offer = &offers[i],
 			.receivers = receivers_on(c, hostname),
 			.weight = weight(c->receiver->name, hostname)};

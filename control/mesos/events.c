@@ -97,7 +97,9 @@ static const struct {
 	const char *words;
 	enum mesos_end end;
 } last_words[] = {
+#ifndef MUTANT_FAILOVER_FOUGHT
 	{"failed over", MESOS_FAILED_OVER},
+#endif
 	{"has been removed", MESOS_REMOVED},
 	{"not authorized", MESOS_REFUSED},
 };

@@ -34,8 +34,10 @@ enum restarts_decision restarts_decide(
 		return RESTARTS_AGAIN;
 	if (is_final(ending))
 		return RESTARTS_REFUSED;
+#ifndef MUTANT_RESTARTS_ENDLESS
 	if (restarts->total >= RESTARTS_MAX && now_ns - *oldest < RESTARTS_WINDOW_NS)
 		return RESTARTS_TOO_MANY;
+#endif
 	if (ending.kind == ENDING_SIGNAL)
 		restarts->killed_ns = now_ns;
 	*oldest = now_ns;
