@@ -317,6 +317,7 @@ void core_free(struct core *core)
 	watching_free(core->live);
 	store_free(core->store);
 	election_free(core->election);
+	zk_free(core->zk);
 	if (core->mesos != NULL)
 		mesos_free(core->mesos);
 	fleet_free(&core->fleet);

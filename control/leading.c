@@ -128,7 +128,6 @@ void leading_close(struct leading *m)
 	if (m == NULL)
 		return;
 	zk_close(m->zk);
-	m->zk = NULL;
 }
 
 void leading_free(struct leading *m)
@@ -136,5 +135,6 @@ void leading_free(struct leading *m)
 	if (m == NULL)
 		return;
 	watching_free(m->watching);
+	zk_free(m->zk);
 	free(m);
 }

@@ -181,7 +181,12 @@ void zk_close(struct zk *zk)
 	zk->closed = true;
 	loop_timer_cancel(zk->loop, &zk->reopen);
 	close_handle(zk);
-	zk_unref(zk);
+}
+
+void zk_free(struct zk *zk)
+{
+	if (zk != NULL)
+		zk_unref(zk);
 }
 
 enum zk_state zk_state(const struct zk *zk)

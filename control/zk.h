@@ -36,6 +36,7 @@ int zk_open(struct zk **ret, const struct zk_options *options);
 // Ends the session: its ephemeral nodes go at once, when the ensemble can be reached. No callback
 // comes any more, nor of requests under way.
 void zk_close(struct zk *zk); // NULL is fine
+void zk_free(struct zk *zk);  // after that, and after the loop's last turn; NULL is fine
 
 enum zk_state zk_state(const struct zk *zk);
 uint64_t zk_session_timeout_ns(const struct zk *zk); // as negotiated

@@ -267,6 +267,20 @@ static void fill_op(
 		zoo_check_op_init(ret, op->path, -1);
 }
 
+// The client would refuse any other, too, but lose memory.
+static bool paths_good(const struct zk_op *ops, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++) {
+		const char *path = ops[i].path;
+		size_t len = strlen(path);
+
+		if (path[0] != '/' || len >= ZK_PATH_BYTES || strstr(path, "//") != NULL ||
+			(len > 1 && path[len - 1] == '/'))
+			return false;
+	}
+	return true;
+}
+
 int zk_multi(struct zk *zk, const struct zk_op *ops, unsigned count, zk_done done, void *arg)
 {
 	zoo_op_t list[ZK_OPS_MAX];
@@ -274,7 +288,7 @@ int zk_multi(struct zk *zk, const struct zk_op *ops, unsigned count, zk_done don
 
 	if (zk->handle == NULL)
 		return -ESHUTDOWN;
-	if (count == 0 || count > ZK_OPS_MAX)
+	if (count == 0 || count > ZK_OPS_MAX || !paths_good(ops, count))
 		return -EINVAL;
 	request = request_new(zk, done, arg);
 	if (request == NULL)

@@ -168,6 +168,7 @@ int main(int argc, char **argv)
 	loop_run(probe.loop);
 	store_free(probe.store);
 	election_free(probe.election);
+	zk_free(probe.zk);
 	loop_free(probe.loop);
 	return 0; // the thread of lines ends with the process
 }

@@ -62,7 +62,7 @@ static bool has_task(const struct scene *scene, const char *slave)
 // Each slave has room for two.
 static void offer_all(struct scene *scene)
 {
-	static char names[SLAVES_MAX][8];
+	static char names[SLAVES_MAX][16];
 	struct placement_offer offers[SLAVES_MAX] = {0};
 	json_t *attributes = json_pack("{s:s}", "log", "/var/log/millrace");
 	unsigned count = 0;
