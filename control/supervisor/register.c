@@ -24,7 +24,7 @@ struct registration {
 	pthread_cond_t changed; // of CLOCK_MONOTONIC
 	char *wanted;           // under 'lock'; NULL: nothing yet
 	uint64_t wanted_number; // under 'lock': counts what was published
-	bool stop;              // under 'lock'
+	bool stop, stopped;     // under 'lock'
 	// The thread's own.
 	struct session session;
 	bool ours;               // the node is of this session
@@ -292,6 +292,10 @@ static void *run(void *arg)
 	while (!stopping(r))
 		step(r);
 	session_close(&r->session);
+	pthread_mutex_lock(&r->lock);
+	r->stopped = true;
+	pthread_cond_broadcast(&r->changed);
+	pthread_mutex_unlock(&r->lock);
 	return NULL;
 }
 
@@ -339,25 +343,31 @@ int register_publish(struct registration *r, const char *text)
 	free(r->wanted);
 	r->wanted = copy;
 	r->wanted_number++;
-	pthread_cond_signal(&r->changed);
+	pthread_cond_broadcast(&r->changed);
 	pthread_mutex_unlock(&r->lock);
 	return 0;
 }
 
 void register_stop(struct registration *r, uint64_t patience_ns)
 {
-	struct timespec until;
-	uint64_t until_ns = clock_kernel_ns(CLOCK_MONOTONIC) + patience_ns;
+	uint64_t until_ns = clock_monotonic_ns() + patience_ns;
+	const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000),
+		.tv_nsec = (long)(until_ns % 1000000000)};
+	bool stopped;
+	int rc = 0;
 
-	until.tv_sec = (time_t)(until_ns / 1000000000);
-	until.tv_nsec = (long)(until_ns % 1000000000);
 	pthread_mutex_lock(&r->lock);
 	r->stop = true;
-	pthread_cond_signal(&r->changed);
+	pthread_cond_broadcast(&r->changed);
+	while (rc == 0 && !r->stopped)
+		rc = pthread_cond_timedwait(&r->changed, &r->lock, &until);
+	stopped = r->stopped;
 	pthread_mutex_unlock(&r->lock);
-	if (pthread_clockjoin_np(r->thread, NULL, CLOCK_MONOTONIC, &until) == 0)
-		free_registration(r);
-	else
+	if (!stopped) {
 		log_warn("%s: ZooKeeper doesn't answer; the node goes when its session times out",
 			r->path);
+		return;
+	}
+	pthread_join(r->thread, NULL);
+	free_registration(r);
 }

@@ -30,7 +30,7 @@ static void changed(zhandle_t *handle, int type, int state, const char *path, vo
 	else
 		session->state = SESSION_CONNECTING;
 	session->refused = state == ZOO_AUTH_FAILED_STATE;
-	pthread_cond_signal(session->changed);
+	pthread_cond_broadcast(session->changed);
 	pthread_mutex_unlock(session->lock);
 }
 
@@ -43,7 +43,7 @@ void session_watch(zhandle_t *handle, int type, int state, const char *path, voi
 		return;
 	pthread_mutex_lock(session->lock);
 	session->watch_fired = true;
-	pthread_cond_signal(session->changed);
+	pthread_cond_broadcast(session->changed);
 	pthread_mutex_unlock(session->lock);
 }
 

@@ -18,7 +18,7 @@ enum session_state {
 struct session {
 	zhandle_t *handle; // NULL: none
 	const struct ACL_vector *acl;
-	// Both the owner's; 'changed' is signalled when the state changes or a watch fires.
+	// Both the owner's; 'changed' is broadcast when the state changes or a watch fires.
 	pthread_mutex_t *lock;
 	pthread_cond_t *changed;
 	enum session_state state; // under 'lock'

@@ -126,6 +126,11 @@ class Cluster:
             lambda live: live["health"] == "ok" and all(live[k] == v for k, v in wanted.items()),
             f"ok {wanted} was registered", seconds)
 
+    def wait_kept(self):
+        """It is registered, and what is registered is still written."""
+        begin = self.wait_ok()["time"]
+        self.wait_live(lambda live: live["time"] > begin, "something new was registered")
+
     def wait_gone(self, seconds):
         wait_until(lambda: self.client.exists(NODE) is None, "the node was gone", seconds)
 
