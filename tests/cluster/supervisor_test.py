@@ -190,24 +190,24 @@ def who_does_not_end_is_killed_after_the_grace(r):
 
 def nothing_outlives_a_killed_supervisor(r):
     cluster = Cluster(r)
-    task = cluster.task().start()
+    task = cluster.task(SESSION_TIMEOUT_MS="6000").start()
     cluster.wait_ok()
     pid = task.millraced()
     killed = time.monotonic()
     task.kill()
     wait_until(lambda: gone(pid), "millraced had ended, too")
     with open(task.data / "lock") as lock:
-        wait_until(lambda: locked(lock), "the data directory's lock was free", 2)
+        wait_until(lambda: locked(lock), "the data directory's lock was free", 20)
         fcntl.flock(lock, fcntl.LOCK_UN)
     expect(cluster.client.exists(NODE) is not None, "the node is gone at once")
     # The next task waits for the node, not for the receiver.
     following = cluster.task(TASK="task-2", LOG=str(task.data)).start()
-    if time.monotonic() - killed < SESSION / 2:
+    if time.monotonic() - killed < 4:
         expect_equal(cluster.live()["task_id"], "task-1", "task before the session ended")
         wait_until(lambda: "task task-1 on slave-1 holds it" in following.log(), "it says so")
     cluster.wait_ok(task_id="task-2")
     took = time.monotonic() - killed
-    expect(took < (SESSION + 2.5) * rig.PATIENCE, f"it took {took:.1f} s")
+    expect(took < 9 * rig.PATIENCE, f"it took {took:.1f} s")
     following.stop()
 
 
@@ -295,9 +295,9 @@ def zookeeper_that_is_silent_does_not_hold_up_the_end(r):
         stream.wait_more()
         # What it has to write by then is on its way, and stays there.
         time.sleep(3)
-        pid = task.millraced()
         task.process.terminate()
-        wait_until(lambda: gone(pid), "millraced had ended", 60)
+        # Which takes as long as its writes do.
+        wait_until(lambda: "exit code 0" in task.log(), "millraced had ended", 60)
         begin = time.monotonic()
         task.wait_end(0)
         took = time.monotonic() - begin
