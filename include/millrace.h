@@ -43,6 +43,11 @@ struct millrace;
 typedef int millrace_resolve(void *arg, unsigned n, struct sockaddr_storage *address,
 	socklen_t *address_len, char name[MILLRACE_TEXT]);
 
+// Which receiver is tried when the n-th has failed: its number. MILLRACE_NONE in: the first of all;
+// out: none is left, and the next round begins. Called as a 'resolve' is.
+#define MILLRACE_NONE 0xffffffffu
+typedef unsigned millrace_next(void *arg, unsigned n);
+
 enum millrace_cipher { MILLRACE_XCHACHA20_POLY1305, MILLRACE_AES_256_GCM };
 
 #define MILLRACE_REPORTS 1u // reports of each event are wanted: millrace_reports()
@@ -69,6 +74,7 @@ struct millrace_options {
 	// the same seqs to different events.
 	const char *spool;
 	uint64_t spool_bytes_max; // on disk, from 4 MiB; 0: 1 GiB
+	millrace_next *next;      // with 'resolve' and its 'arg'; NULL: n + 1
 };
 
 // Does not wait for a receiver. -EINVAL: an option is wrong, which one is in 'why' (room for
@@ -136,6 +142,31 @@ uint64_t millrace_stop(struct millrace *m, int timeout_ms);
 // millrace_stop(), then frees the handle. NULL: nothing, 0.
 uint64_t millrace_close(struct millrace *m, int timeout_ms);
 
+// Goes to receiver n of 'resolve' in good order: sends the present one nothing new, waits until all
+// that was sent is durable, or until failover_after_ms are over, and moves. No event is in two logs
+// then, or as few as can be. To the present one: asks for its address again. Returns at once; a
+// later call takes the place of one that hasn't come to its end.
+void millrace_go_to(struct millrace *m, unsigned n);
+
+// As the option of that name, from now on. 0: nothing changes.
+void millrace_failover_after(struct millrace *m, uint32_t ms);
+
+// A log that events go to from first_seq on, and what the log before has of them: those with seqs
+// from prev_seq to below prev_end were sent to it and not acknowledged, so they may be in both.
+struct millrace_log {
+	uint32_t epoch;
+	uint32_t prev_epoch; // 0: there is no log before
+	uint8_t log_id[16], prev_log_id[16];
+	uint64_t first_seq;
+	uint64_t prev_seq, prev_end;
+	uint32_t planned;  // 1: millrace_go_to() made it
+	char receiver[64]; // as the 'resolve' named it; cut where it is longer
+};
+
+// Up to 'room' of them, each once, in the order in which they were opened; returns how many. The
+// last 32 are kept. What an earlier handle of a spool left in doubt is not told again.
+unsigned millrace_logs(struct millrace *m, struct millrace_log *ret, unsigned room);
+
 struct millrace_stats {
 	uint64_t events;                    // taken by millrace_send(), or from the spool
 	uint64_t acknowledged;              // durable
@@ -153,6 +184,7 @@ struct millrace_stats {
 	uint32_t receiver;    // number of the present one in the list
 	uint32_t open;        // 1: it has a session for us
 	uint64_t spool_bytes; // on disk
+	uint64_t overlap;     // events that may be in two logs, see millrace_log
 };
 
 // 'size': sizeof(struct millrace_stats). A few milliseconds old at most.

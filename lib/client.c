@@ -40,6 +40,8 @@ static int read_options(
 	memcpy(ret, options, options->size < sizeof(*ret) ? options->size : sizeof(*ret));
 	if ((ret->receivers == NULL) == (ret->resolve == NULL))
 		return complain(why, "receivers: either they or resolve must be given");
+	if (ret->next != NULL && ret->resolve == NULL)
+		return complain(why, "next: belongs to a resolve");
 	if ((ret->key == NULL) != (ret->key_id == 0))
 		return complain(why, "key_id: a key has one, from 1");
 	if (ret->cipher != MILLRACE_XCHACHA20_POLY1305 && ret->cipher != MILLRACE_AES_256_GCM)
@@ -115,6 +117,7 @@ static int handle_make(struct millrace **ret, const struct millrace_options *opt
 		return err;
 	}
 	m->spool_lock = -1;
+	m->wish = MILLRACE_NONE;
 	m->bytes_max = options->bytes_max != 0 ? options->bytes_max : BYTES_MAX;
 	m->failover_ns = (failover_ms != 0 ? failover_ms : FAILOVER_MS) * MS_NS;
 	m->wants_reports = (options->flags & MILLRACE_REPORTS) != 0;
@@ -135,6 +138,7 @@ static int take_receivers(struct millrace *m, const struct millrace_options *opt
 	int err;
 
 	m->resolve = options->resolve;
+	m->next = options->next;
 	m->resolve_arg = options->resolve_arg;
 	if (m->resolve != NULL)
 		return 0;

@@ -15,6 +15,8 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#define LOGS_KEPT 32u
+
 struct io;
 struct receiver_list;
 
@@ -22,9 +24,9 @@ struct millrace {
 	// Set by millrace_open().
 	uint64_t source;
 	uint64_t bytes_max;
-	uint64_t failover_ns;
 	bool wants_reports;
 	millrace_resolve *resolve;
+	millrace_next *next;
 	void *resolve_arg;
 	struct receiver_list *list; // resolve_arg, when it is the library's own
 	int fd;                     // for callers
@@ -71,6 +73,10 @@ struct millrace {
 	// uncertain.
 	uint8_t *fates;
 	uint64_t unconfirmed; // of them, not durable
+	unsigned wish; // millrace_go_to(); MILLRACE_NONE: none that the I/O thread hasn't taken
+	uint64_t failover_ns;
+	struct millrace_log logs[LOGS_KEPT]; // by number modulo that
+	uint64_t log_count, logs_told;
 	struct millrace_stats stats;
 	char error[MILLRACE_TEXT];
 };

@@ -43,6 +43,7 @@ static int go_to(struct io *io, unsigned n, const struct target *target)
 	io->target = *target;
 	io->receiver = n;
 	io->had_receiver = true;
+	io->planned = n == io->wish;
 	if (other) {
 		send_move(io->half, io->now);
 		io->moves++;
@@ -50,36 +51,61 @@ static int go_to(struct io *io, unsigned n, const struct target *target)
 	return 0;
 }
 
+static unsigned next_of(const struct io *io, unsigned n)
+{
+	const struct millrace *m = io->m;
+
+	_Static_assert(MILLRACE_NONE + 1 == 0, "behind none is the first");
+	return m->next != NULL ? m->next(m->resolve_arg, n) : n + 1;
+}
+
+static int ask(struct io *io, unsigned n, struct target *target)
+{
+	const struct millrace *m = io->m;
+
+	*target = (struct target){.address_len = sizeof(target->address)};
+	if (n == MILLRACE_NONE)
+		return -ENOENT;
+	return m->resolve(m->resolve_arg, n, &target->address, &target->address_len, target->name);
+}
+
+// 0: it is there now, maybe it was before.
+static int try(struct io *io, unsigned n)
+{
+	struct target target;
+	int err = ask(io, n, &target);
+
+	if (err == -ENOENT)
+		return err;
+	if (err != 0) {
+		note(io, 0, "%.250s", target.name);
+		return err;
+	}
+	err = go_to(io, n, &target);
+	if (err != 0)
+		note(io, -err, "%.150s: %s", target.name, strerrordesc_np(-err));
+	return err;
+}
+
 // 0: there is a receiver now, maybe the same.
 static int go_to_next(struct io *io)
 {
-	unsigned n = io->had_receiver ? io->receiver + 1 : 0;
-	struct millrace *m = io->m;
-	bool again = n == 0;
+	unsigned n = next_of(io, io->had_receiver ? io->receiver : MILLRACE_NONE);
+	bool again = !io->had_receiver;
 	int err = -ENOENT;
 
 	for (unsigned asked = 0; asked < ASKED_MAX; asked++) {
-		struct target target = {.address_len = sizeof(target.address)};
-
-		err = m->resolve(
-			m->resolve_arg, n, &target.address, &target.address_len, target.name);
+		err = try(io, n);
+		if (err == 0)
+			return 0;
 		if (err == -ENOENT) {
 			io->rounds++;
 			if (again)
 				return err;
 			again = true;
-			n = 0;
-			continue;
+			n = MILLRACE_NONE;
 		}
-		if (err != 0) {
-			note(io, 0, "%.250s", target.name);
-		} else {
-			err = go_to(io, n, &target);
-			if (err == 0)
-				return 0;
-			note(io, -err, "%.150s: %s", target.name, strerrordesc_np(-err));
-		}
-		n++;
+		n = next_of(io, n);
 	}
 	return err;
 }
@@ -119,7 +145,7 @@ uint64_t receiver_due(const struct io *io)
 	if (!io->busy)
 		return UINT64_MAX;
 	if (send_state(io->half) != SEND_REFUSED)
-		return from + doubled(io->m->failover_ns, io->rounds, 2);
+		return from + doubled(io->failover_ns, io->rounds, 2);
 	return io->since + (io->rounds == 0 ? 0 : doubled(SECOND_NS, io->rounds, 3));
 }
 
@@ -136,11 +162,27 @@ static void say_why(struct io *io)
 		note(io, 0, "%.150s: no answer", io->target.name);
 }
 
+static void go_as_wished(struct io *io)
+{
+	// Where it is not to be had, the present one stays.
+	if (try(io, io->wish) == 0) {
+		io->since = io->progress = io->now;
+		io->rounds = 0;
+	}
+	io->wish = MILLRACE_NONE;
+	send_go_on(io->half);
+}
+
 void watch_receiver(struct io *io)
 {
+	bool failed;
+
 	look_for_progress(io);
-	if (io->now < receiver_due(io))
-		return;
-	say_why(io);
-	go_on(io);
+	failed = io->now >= receiver_due(io);
+	if (io->wish != MILLRACE_NONE && (failed || io->now >= wish_due(io))) {
+		go_as_wished(io);
+	} else if (failed) {
+		say_why(io);
+		go_on(io);
+	}
 }

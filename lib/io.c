@@ -31,6 +31,9 @@ int io_make(struct io **ret, struct millrace *m, const struct send_config *confi
 		return -ENOMEM;
 	io->m = m;
 	io->fd = -1;
+	io->wish = MILLRACE_NONE;
+	io->failover_ns = m->failover_ns;
+	io->first_epoch = config->resumed && config->epoch.opened ? config->epoch.number : 0;
 	io->now = clock_monotonic_ns();
 	err = send_make(&io->half, config, io->now);
 	if (err == 0 && m->spool != NULL) {
@@ -94,6 +97,7 @@ static void publish_stats(const struct io *io, struct millrace_stats *ret)
 		.cwnd = stats.cwnd,
 		.receiver = io->receiver,
 		.open = send_state(io->half) == SEND_OPEN,
+		.overlap = io->overlap,
 	};
 }
 
@@ -124,6 +128,8 @@ static bool has_news(const struct io *io)
 {
 	const struct millrace *m = io->m;
 
+	if (m->wish != MILLRACE_NONE)
+		return true;
 	return m->spool == NULL ? !queue_is_empty(&m->queue) : m->spooled > io->spooled;
 }
 
@@ -145,6 +151,7 @@ static bool exchange(struct io *io, bool may_sleep)
 		m->kept += m->queued;
 		m->queued = 0;
 	}
+	take_wish(io);
 	io->spooled = m->spooled;
 	io->ending = m->ending;
 	pthread_mutex_unlock(&m->lock);
@@ -239,7 +246,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 static uint64_t due(const struct io *io)
 {
-	uint64_t at = receiver_due(io);
+	uint64_t at = earlier(receiver_due(io), wish_due(io));
 
 	if (io->epoch_due != 0)
 		return io->epoch_due;
@@ -296,6 +303,7 @@ void *io_main(void *arg)
 		give_events(io);
 		watch_receiver(io);
 		take_datagrams(io);
+		tell_log(io);
 		keep_epoch(io);
 		if (io->epoch_due == 0)
 			give_datagrams(io);

@@ -57,6 +57,15 @@ struct io {
 	unsigned rounds;      // through the list, since anything became durable
 	uint64_t connect_due; // without a socket
 	uint64_t moves;
+	uint64_t failover_ns;
+	// A planned move; MILLRACE_NONE: none.
+	unsigned wish;
+	uint64_t wish_until;  // it waits for what was sent until then
+	uint64_t hold_end;    // all below is to be durable first; nothing else is sent
+	bool planned;         // the last move was
+	uint32_t told_epoch;  // whose log is in the handle's list; 0: none
+	uint32_t first_epoch; // that an earlier handle began; 0: none did
+	uint64_t overlap;
 	int noted; // errno in the handle's text, 0: none, which spares saying it for each datagram
 };
 
@@ -75,6 +84,14 @@ void take_datagrams(struct io *io);
 void give_datagrams(struct io *io);
 
 // lib/failover.c
-// Connects, and goes to another receiver when it is time.
+// Connects, and goes to another receiver when it is time, or when it is wished.
 void watch_receiver(struct io *io);
 uint64_t receiver_due(const struct io *io);
+
+// lib/move.c
+// What callers wish; with the handle's lock held.
+void take_wish(struct io *io);
+// When the receiver that is wished may be gone to; UINT64_MAX: nothing is wished.
+uint64_t wish_due(const struct io *io);
+// Puts a log that was opened into the handle's list.
+void tell_log(struct io *io);

@@ -34,6 +34,7 @@ int send_make(struct send_half **ret, const struct send_config *config, uint64_t
 		s->epoch.first_seq = config->first_seq;
 	s->used = s->acknowledged = config->resumed;
 	s->sent_end = config->resumed ? config->sent_end : config->first_seq;
+	s->hold_end = UINT64_MAX;
 	s->event_max = WIRE_EVENT_MAX;
 	s->slots = SLOTS_MIN;
 	s->progress = now;
@@ -296,8 +297,25 @@ void send_move(struct send_half *s, uint64_t now)
 		new_epoch(s, s->epoch.number + 1);
 	s->closed = false;
 	s->failures = s->refusals = 0;
+	s->hold_end = UINT64_MAX;
 	s->event_max = WIRE_EVENT_MAX;
 	begin(s, now);
+}
+
+uint64_t send_hold(struct send_half *s)
+{
+	s->hold_end = s->sent_end;
+	return s->hold_end;
+}
+
+void send_go_on(struct send_half *s)
+{
+	s->hold_end = UINT64_MAX;
+}
+
+uint64_t send_sent_end(const struct send_half *s)
+{
+	return s->sent_end;
 }
 
 uint32_t send_close(struct send_half *s, uint8_t *data)

@@ -96,6 +96,12 @@ uint64_t send_progress(const struct send_half *s);
 // new epoch begins at the first seq that isn't durable, unless nobody was ever asked to open this
 // one.
 void send_move(struct send_half *s, uint64_t now);
+// Before a move that leaves nothing in doubt: what was never sent is not sent from now on, until
+// send_go_on() or send_move(). Returns the seq below which all must be durable first.
+uint64_t send_hold(struct send_half *s);
+void send_go_on(struct send_half *s);
+// No seq from here on was ever sent.
+uint64_t send_sent_end(const struct send_half *s);
 // Tells the receiver that the session ends, once, when nothing is kept; SEND_OPEN only.
 uint32_t send_close(struct send_half *s, uint8_t *data);
 

@@ -70,6 +70,7 @@ struct send_half {
 	uint64_t lowest, next_seq;
 	uint64_t ahead;    // all below are durable, though they may not be given out again yet
 	uint64_t sent_end; // no seq from here on was ever sent, by an earlier process neither
+	uint64_t hold_end; // none from here on may be sent; UINT64_MAX: all may
 	bool outdated;
 	uint64_t kept;
 

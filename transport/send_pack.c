@@ -25,7 +25,7 @@ static uint32_t body_room(const struct send_half *s, uint32_t mtu)
 // go while it is the only one, or it would wait for ever.
 static bool may_start(const struct send_half *s, uint64_t seq, const struct event *e)
 {
-	return seq - s->lowest < s->window &&
+	return seq < s->hold_end && seq - s->lowest < s->window &&
 	       (s->unsettled == 0 || s->unsettled + e->len <= s->credit);
 }
 

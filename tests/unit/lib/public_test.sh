@@ -19,7 +19,7 @@ same() {
 }
 
 sed -n '/^typedef/!s/^[a-z].*[ *]\(millrace_[a-z_]*\)(.*/\1/p' "$tree/include/millrace.h" | sort >"$work/declared"
-[ "$(wc -l <"$work/declared")" -eq 14 ] || complain "$(wc -l <"$work/declared") functions declared"
+[ "$(wc -l <"$work/declared")" -eq 17 ] || complain "$(wc -l <"$work/declared") functions declared"
 
 nm -D --defined-only --with-symbol-versions "$shared" |
 	sed -n 's/^[0-9a-f]* T \(.*\)@@MILLRACE_0$/\1/p' | sort >"$work/found"
