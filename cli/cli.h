@@ -21,7 +21,7 @@ enum cli_exit {
 	EXIT_CLI_INTERRUPTED = 130,
 };
 
-#define CLI_OPTIONS_MAX 24
+#define CLI_OPTIONS_MAX 32
 
 struct cli_option {
 	const char *name;   // "rate" for --rate

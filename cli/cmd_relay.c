@@ -19,6 +19,9 @@
 
 enum option {
 	OPT_RELIABLE,
+	OPT_CLUSTER,
+	OPT_ZOOKEEPER,
+	OPT_LISTENER,
 	OPT_LISTEN,
 	OPT_KEY,
 	OPT_CIPHER,
@@ -31,6 +34,9 @@ enum option {
 static const struct cli_option options[] = {
 	[OPT_RELIABLE] = {"reliable", 0, "HOST:PORT[,HOST:PORT...]",
 		"forward to the first, or the next while that one fails", NULL},
+	[OPT_CLUSTER] = {"cluster", 0, "NAME", SEND_CLUSTER_HELP, NULL},
+	[OPT_ZOOKEEPER] = {"zookeeper", 0, "HOST:PORT[,HOST:PORT...]", SEND_ZOOKEEPER_HELP, NULL},
+	[OPT_LISTENER] = {"listener", 0, "NAME", SEND_LISTENER_HELP, NULL},
 	[OPT_LISTEN] = {"listen", 0, "udp|tcp:[ADDRESS:]PORT[,...]",
 		"take messages there; without an address on all of this host, IPv6 in brackets",
 		NULL},
@@ -51,8 +57,8 @@ static bool parse(const struct cli_args *args, struct relay_options *ret)
 	char why[SEND_WHY_BYTES];
 
 	*ret = (struct relay_options){.listen = v[OPT_LISTEN], .wait_ns = 60000000000ull};
-	if (v[OPT_RELIABLE] == NULL || v[OPT_LISTEN] == NULL) {
-		cli_error("relay wants --reliable and --listen");
+	if ((v[OPT_RELIABLE] == NULL && v[OPT_CLUSTER] == NULL) || v[OPT_LISTEN] == NULL) {
+		cli_error("relay wants --listen, and --reliable or --cluster");
 		return false;
 	}
 	if (v[OPT_CIPHER] != NULL && v[OPT_KEY] == NULL) {
@@ -61,6 +67,11 @@ static bool parse(const struct cli_args *args, struct relay_options *ret)
 	}
 	if (send_target_read(&ret->to, v[OPT_RELIABLE], v[OPT_KEY], v[OPT_CIPHER], why) != 0) {
 		cli_error("--key: %s", why);
+		return false;
+	}
+	if (send_target_find(&ret->to, v[OPT_CLUSTER], v[OPT_ZOOKEEPER], v[OPT_LISTENER], why) !=
+		0) {
+		cli_error("%s", why);
 		return false;
 	}
 	if (send_spool_read(&ret->to, v[OPT_SPOOL], v[OPT_SPOOL_SIZE], why) != 0) {

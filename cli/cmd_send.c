@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// millrace send: the options, and the account at the end.
+// millrace send: the options, and the ways that it can go.
 
 #include "cli/cmd_send.h"
 
 #include "cli/cli.h"
 #include "cli/send/key.h"
 #include "cli/send/send.h"
-#include "common/json.h"
 #include "common/units.h"
 
 #include <errno.h>
@@ -18,6 +17,9 @@
 
 enum option {
 	OPT_RELIABLE,
+	OPT_CLUSTER,
+	OPT_ZOOKEEPER,
+	OPT_LISTENER,
 	OPT_KEY,
 	OPT_CIPHER,
 	OPT_SPOOL,
@@ -46,6 +48,9 @@ static const struct cli_option options[] = {
 	[OPT_RELIABLE] = {"reliable", 0, "HOST:PORT[,HOST:PORT...]",
 		"send so that no event is lost: to the first, or the next while that one fails",
 		NULL},
+	[OPT_CLUSTER] = {"cluster", 0, "NAME", SEND_CLUSTER_HELP, NULL},
+	[OPT_ZOOKEEPER] = {"zookeeper", 0, "HOST:PORT[,HOST:PORT...]", SEND_ZOOKEEPER_HELP, NULL},
+	[OPT_LISTENER] = {"listener", 0, "NAME", SEND_LISTENER_HELP, NULL},
 	[OPT_KEY] = {"key", 0, "ID:FILE",
 		"with --reliable: pre-shared key, 32 bytes or 64 hex digits in a file", NULL},
 	[OPT_CIPHER] = {"cipher", 0, "NAME", "of --key (default xchacha20-poly1305)", SEND_CIPHERS},
@@ -166,10 +171,15 @@ static bool complain(const char *option, const char *value, const char *want)
 	return false;
 }
 
+static bool is_reliable(const struct cli_args *args)
+{
+	return args->value[OPT_RELIABLE] != NULL || args->value[OPT_CLUSTER] != NULL;
+}
+
 // Not the generator's events.
 static bool sends_input(const struct cli_args *args)
 {
-	return args->value[OPT_RELIABLE] != NULL &&
+	return is_reliable(args) &&
 	       (args->value[OPT_FROM] != NULL || args->value[OPT_PCAP] != NULL);
 }
 
@@ -247,10 +257,12 @@ static bool check_way(const struct cli_args *args)
 	static const enum option datagrams[] = {OPT_FLOWS, OPT_LINES};
 	static const enum option generated[] = {OPT_SIZE, OPT_ID};
 	static const enum option from[] = {OPT_FROM};
-	bool port = args->value[OPT_PORT] != NULL, reliable = args->value[OPT_RELIABLE] != NULL;
+	static const enum option cluster_only[] = {OPT_ZOOKEEPER, OPT_LISTENER};
+	bool port = args->value[OPT_PORT] != NULL, reliable = is_reliable(args);
+	bool cluster = args->value[OPT_CLUSTER] != NULL;
 
-	if (port + reliable + args->argc != 1) {
-		cli_error("send wants one of HOST:PORT, --reliable and --port");
+	if (port + (args->value[OPT_RELIABLE] != NULL) + cluster + args->argc != 1) {
+		cli_error("send wants one of HOST:PORT, --reliable, --cluster and --port");
 		return false;
 	}
 	if (port && args->value[OPT_TO] == NULL) {
@@ -264,6 +276,7 @@ static bool check_way(const struct cli_args *args)
 	return (port || NONE_GIVEN(args, port_only, "--port")) &&
 	       (port || reliable || NONE_GIVEN(args, from, "--reliable and --port")) &&
 	       (reliable || NONE_GIVEN(args, reliable_only, "--reliable")) &&
+	       (cluster || NONE_GIVEN(args, cluster_only, "--cluster")) &&
 	       (!reliable || NONE_GIVEN(args, datagrams, "plain datagrams")) &&
 	       (!sends_input(args) || NONE_GIVEN(args, generated, "generated events")) &&
 	       check_input(args);
@@ -297,78 +310,6 @@ static int open_wire(const struct cli *cli, const struct cli_args *args,
 	return r == -ETIMEDOUT ? EXIT_CLI_TIMEOUT : EXIT_CLI_UNREACHABLE;
 }
 
-static void print_progress(const struct send_tally *tally, void *arg)
-{
-	uint64_t *last = (uint64_t *)arg;
-	char rate[32], sent[32], refused[32];
-
-	fprintf(stderr, "\r%s/s, %s sent, %s refused, at most %.1f ms late \033[K",
-		cli_count_text((double)(tally->sent - *last), rate),
-		cli_count_text((double)tally->sent, sent),
-		cli_count_text((double)tally->refused, refused), (double)tally->late_max_ns / 1e6);
-	*last = tally->sent;
-}
-
-static double rate_of(const struct send_tally *tally)
-{
-	if (tally->elapsed_ns == 0)
-		return 0;
-	return (double)tally->sent * 1e9 / (double)tally->elapsed_ns;
-}
-
-static json_t *warnings_of(const struct send_tally *tally)
-{
-	json_t *list = json_array();
-
-	if (tally->no_listener > 0)
-		json_array_append_new(list,
-			json_warning("no_listener",
-				"the other side says that nobody listens on that port", NULL));
-	else if (tally->last_error != 0)
-		json_array_append_new(
-			list, json_warning("refused", strerror(tally->last_error), NULL));
-	return list;
-}
-
-static int print_json(const struct send_plan *plan, const struct send_tally *tally)
-{
-	uint64_t tried = tally->sent + tally->refused;
-	char id[9];
-	json_t *data;
-
-	snprintf(id, sizeof(id), "%08x", plan->id);
-	data = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f, s:I, s:I, s:I, s:o, s:o}", "id", id,
-		"sent", (json_int_t)tally->sent, "refused", (json_int_t)tally->refused, "datagrams",
-		(json_int_t)tally->datagrams, "bytes", (json_int_t)tally->bytes, "elapsed_ns",
-		(json_int_t)tally->elapsed_ns, "rate_per_second", rate_of(tally), "late_max_ns",
-		(json_int_t)tally->late_max_ns, "behind_max", (json_int_t)tally->behind_max,
-		"no_listener", (json_int_t)tally->no_listener, "first_seq",
-		tried > 0 ? json_id(0) : json_null(), "last_seq",
-		tried > 0 ? json_id(tried - 1) : json_null());
-	return cli_print_account("millrace.send/1", data, warnings_of(tally));
-}
-
-static void print_text(const struct send_plan *plan, const struct send_tally *tally)
-{
-	uint64_t tried = tally->sent + tally->refused;
-
-	fprintf(stderr,
-		"id %08x: %" PRIu64 " events sent, %" PRIu64 " refused, %" PRIu64 " bytes in %.3f s"
-		" (%.0f/s)\n",
-		plan->id, tally->sent, tally->refused, tally->bytes,
-		(double)tally->elapsed_ns / 1e9, rate_of(tally));
-	if (tried > 0)
-		fprintf(stderr,
-			"seq 0 to %" PRIu64 ", at most %.3f ms and %" PRIu64
-			" events behind schedule\n",
-			tried - 1, (double)tally->late_max_ns / 1e6, tally->behind_max);
-	if (tally->no_listener > 0)
-		fprintf(stderr, "nobody listens there: %" PRIu64 " datagrams\n",
-			tally->no_listener);
-	else if (tally->last_error != 0)
-		fprintf(stderr, "refused: %s\n", strerror(tally->last_error));
-}
-
 static bool parse_reliable(const struct cli_args *args, struct reliable_options *ret)
 {
 	const char *const *v = args->value;
@@ -377,6 +318,11 @@ static bool parse_reliable(const struct cli_args *args, struct reliable_options 
 	*ret = (struct reliable_options){.patience_ns = 60000000000ull};
 	if (send_target_read(&ret->to, v[OPT_RELIABLE], v[OPT_KEY], v[OPT_CIPHER], why) != 0) {
 		cli_error("--key: %s", why);
+		return false;
+	}
+	if (send_target_find(&ret->to, v[OPT_CLUSTER], v[OPT_ZOOKEEPER], v[OPT_LISTENER], why) !=
+		0) {
+		cli_error("%s", why);
 		return false;
 	}
 	if (send_spool_read(&ret->to, v[OPT_SPOOL], v[OPT_SPOOL_SIZE], why) != 0) {
@@ -423,18 +369,18 @@ static int send_command(const struct cli *cli, const struct cli_args *args)
 		cli_error("%s", why);
 		return EXIT_CLI_USAGE;
 	}
-	if (args->value[OPT_RELIABLE] != NULL)
+	if (is_reliable(args))
 		return reliable_command(cli, args, &plan);
 	r = open_wire(cli, args, &plan, &wire);
 	if (r != EXIT_CLI_OK)
 		return r;
-	send_run(&plan, wire, &cli_interrupted, tty ? print_progress : NULL, &last, &tally);
+	send_run(&plan, wire, &cli_interrupted, tty ? send_print_progress : NULL, &last, &tally);
 	wire->close(wire);
 	if (tty)
 		fputs("\r\033[K", stderr);
 	if (!cli->json)
-		print_text(&plan, &tally);
-	else if (print_json(&plan, &tally) != 0)
+		send_print_text(&plan, &tally);
+	else if (send_print_json(&plan, &tally) != 0)
 		return EXIT_CLI_DEGRADED;
 	if (tally.interrupted)
 		return EXIT_CLI_INTERRUPTED;
@@ -466,6 +412,11 @@ const struct cli_command cmd_send = {
 		"payloads of a capture, as fast as they come unless --rate says otherwise. With "
 		"--spool each is synced in that directory before it is sent, and the next run with "
 		"it first sends what this one could not, under the same source.\n"
+		"With --cluster instead of --reliable to the receivers that ZooKeeper knows: each "
+		"run, or spool, has one of them that is its own, evenly spread. It goes to another "
+		"when that one has acknowledged nothing for the cluster's move_after, or retires, "
+		"and comes back when it is well again. --json tells the logs that the events went "
+		"to, and which of them may be in two.\n"
 		"With --follow as tail -F has them: from the first line of the file on, until it "
 		"is interrupted or --duration is over. A file that is renamed is read to its end, "
 		"and until nothing was added for a second, before the one that took its place; of "

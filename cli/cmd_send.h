@@ -14,6 +14,11 @@ struct send_from {
 	const char *pcap;
 };
 
+// Of plain datagrams. 'arg': uint64_t, what was sent at the last call.
+void send_print_progress(const struct send_tally *tally, void *arg);
+int send_print_json(const struct send_plan *plan, const struct send_tally *tally);
+void send_print_text(const struct send_plan *plan, const struct send_tally *tally);
+
 // Sends by the library and prints the account. Returns enum cli_exit.
 int send_reliable(const struct cli *cli, const struct send_plan *plan,
 	struct reliable_options *options, const struct send_from *from);

@@ -5,6 +5,7 @@
 #include "cli/send/capture.h"
 #include "cli/send/follow.h"
 #include "common/json.h"
+#include "wal/format.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -126,6 +127,40 @@ static json_t *capture_of(const struct source *source)
 		"{s:I, s:o}", "packets", (json_int_t)source->capture.packets, "skipped", skipped);
 }
 
+static json_t *log_id_json(const uint8_t id[16])
+{
+	struct wal_id log;
+	char text[33];
+
+	memcpy(&log, id, sizeof(log));
+	wal_id_text(&log, text);
+	return json_string(text);
+}
+
+// What one log of the source has, and what the one before may have of the same.
+static json_t *log_json(const struct millrace_log *log)
+{
+	json_t *from = json_null();
+
+	if (log->prev_epoch != 0)
+		from = json_pack("{s:I, s:o, s:o, s:o}", "epoch", (json_int_t)log->prev_epoch,
+			"log_id", log_id_json(log->prev_log_id), "first_seq",
+			json_id(log->prev_seq), "end_seq", json_id(log->prev_end));
+	return json_pack("{s:s, s:o, s:I, s:o, s:b, s:I, s:o}", "receiver", log->receiver, "log_id",
+		log_id_json(log->log_id), "epoch", (json_int_t)log->epoch, "first_seq",
+		json_id(log->first_seq), "planned", log->planned, "overlap",
+		(json_int_t)(log->prev_end - log->prev_seq), "from", from);
+}
+
+static json_t *logs_json(const struct reliable_tally *tally)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < tally->log_count && i < RELIABLE_LOGS; i++)
+		json_array_append_new(list, log_json(&tally->logs[i]));
+	return list;
+}
+
 static json_t *data_of(const struct send_plan *plan, const struct source *source,
 	const struct reliable_tally *tally)
 {
@@ -135,7 +170,7 @@ static json_t *data_of(const struct send_plan *plan, const struct source *source
 
 	snprintf(id, sizeof(id), "%08x", plan->id);
 	return json_pack("{s:o, s:o, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I,"
-			 " s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I}",
+			 " s:I, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:I, s:I, s:o}",
 		"source", json_id(tally->source), "id",
 		source->input->generated ? json_string(id) : json_null(), "sent",
 		(json_int_t)events, "bytes", (json_int_t)tally->bytes, "refused",
@@ -151,7 +186,8 @@ static json_t *data_of(const struct send_plan *plan, const struct source *source
 		events > 0 ? json_id(tally->first_seq) : json_null(), "last_seq",
 		events > 0 ? json_id(tally->first_seq + events - 1) : json_null(), "follow",
 		follow_of(source), "capture", capture_of(source), "found", (json_int_t)tally->found,
-		"spooled", (json_int_t)tally->spooled);
+		"spooled", (json_int_t)tally->spooled, "overlap", (json_int_t)stats->overlap,
+		"logs", logs_json(tally));
 }
 
 static void print_follow(const struct follow_tally *f)
@@ -195,6 +231,9 @@ static void print_text(const struct source *source, const struct reliable_tally 
 			" never left, %" PRIu64 " wait in the spool%s%s\n",
 			tally->uncertain, tally->failed, tally->spooled,
 			tally->reason[0] != '\0' ? ": " : "", tally->reason);
+	if (tally->stats.moves > 0)
+		fprintf(stderr, "moved %" PRIu64 " times; %" PRIu64 " events may be in two logs\n",
+			tally->stats.moves, tally->stats.overlap);
 	if (tally->refused > 0)
 		fprintf(stderr, "refused: %" PRIu64 " events too large\n", tally->refused);
 	if (source->follows)

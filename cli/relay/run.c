@@ -33,7 +33,8 @@ struct run {
 	relay_progress *progress;
 	void *arg;
 	uint64_t tell_due;
-	struct millrace *m;
+	struct send_handle handle;
+	struct millrace *m; // of it
 	struct relay_tally *tally;
 	bool full; // the library had no room: connections wait
 	unsigned listener_count, connection_count, connection_max;
@@ -335,9 +336,9 @@ static unsigned most_connections(void)
 static int run_opened(struct run *run, char *why)
 {
 	struct millrace_stats stats;
+	int err = send_target_open(&run->handle, &run->options->to, 0, why);
 
-	int err = send_target_open(&run->m, &run->options->to, 0, why);
-
+	run->m = run->handle.m;
 	if (err == 0)
 		err = relay_listen(run->options->listen, run->listeners, &run->listener_count, why);
 	if (err != 0)
@@ -375,7 +376,7 @@ int relay_run(const struct relay_options *options, const volatile bool *stop,
 	if (err != 0 && why[0] == '\0')
 		snprintf(why, RELAY_WHY_BYTES, "%s", strerror(-err));
 	if (run != NULL) {
-		millrace_close(run->m, 0);
+		send_target_close(&run->handle);
 		free(run->datagram);
 	}
 	free(run);

@@ -62,6 +62,28 @@ int send_target_read(struct send_target *ret, const char *receivers, const char 
 	return key != NULL ? send_key_read(key, &ret->key_id, ret->key, why) : 0;
 }
 
+int send_target_find(struct send_target *ret, const char *cluster, const char *zookeeper,
+	const char *listener, char *why)
+{
+	const char *wrong = NULL;
+
+	ret->cluster = cluster;
+	ret->zookeeper = zookeeper;
+	ret->listener = listener;
+	if (ret->receivers != NULL && cluster != NULL)
+		wrong = "--reliable and --cluster are two ways: give one of them";
+	else if (ret->receivers == NULL && cluster == NULL)
+		wrong = "wants --reliable HOST:PORT or --cluster NAME";
+	else if (cluster != NULL && zookeeper == NULL)
+		wrong = "--cluster wants --zookeeper HOST:PORT";
+	else if (cluster == NULL && (zookeeper != NULL || listener != NULL))
+		wrong = "--zookeeper and --listener are only for --cluster";
+	if (wrong == NULL)
+		return 0;
+	snprintf(why, SEND_WHY_BYTES, "%s", wrong);
+	return -EINVAL;
+}
+
 int send_spool_read(struct send_target *ret, const char *spool, const char *size, char *why)
 {
 	ret->spool = spool;
@@ -76,7 +98,7 @@ int send_spool_read(struct send_target *ret, const char *spool, const char *size
 }
 
 int send_target_open(
-	struct millrace **ret, const struct send_target *target, uint32_t flags, char *why)
+	struct send_handle *ret, const struct send_target *target, uint32_t flags, char *why)
 {
 	const struct millrace_options options = {
 		.size = sizeof(options),
@@ -88,6 +110,28 @@ int send_target_open(
 		.spool = target->spool,
 		.spool_bytes_max = target->spool_bytes_max,
 	};
+	const struct millrace_cluster_options cluster = {
+		.size = sizeof(cluster),
+		.zookeeper = target->zookeeper,
+		.cluster = target->cluster,
+		.listener = target->listener,
+	};
+	int err;
 
-	return millrace_open(ret, &options, why);
+	*ret = (struct send_handle){0};
+	if (target->cluster == NULL)
+		return millrace_open(&ret->m, &options, why);
+	err = millrace_cluster_open(&ret->cluster, &cluster, &options, why);
+	if (err == 0)
+		ret->m = millrace_cluster_handle(ret->cluster);
+	return err;
+}
+
+void send_target_close(struct send_handle *handle)
+{
+	if (handle->cluster != NULL)
+		millrace_cluster_close(handle->cluster, 0);
+	else
+		millrace_close(handle->m, 0);
+	*handle = (struct send_handle){0};
 }

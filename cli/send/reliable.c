@@ -28,7 +28,8 @@ struct run {
 	const volatile bool *stop;
 	reliable_progress *progress;
 	void *arg;
-	struct millrace *m;
+	struct send_handle handle;
+	struct millrace *m;                   // of it
 	uint64_t start, end;                  // ns; no event is given from 'end' on
 	uint64_t *given_at;                   // ns, by seq modulo SEND_IN_FLIGHT
 	uint64_t base;                        // seq of the first event that is given
@@ -69,6 +70,19 @@ static void count_report(struct run *run, const struct millrace_report *report, 
 	}
 }
 
+// Of those that there is no room for the first ones are kept.
+static void take_logs(struct run *run)
+{
+	struct reliable_tally *tally = run->tally;
+	struct millrace_log log;
+
+	while (millrace_logs(run->m, &log, 1) == 1) {
+		if (tally->log_count < RELIABLE_LOGS)
+			tally->logs[tally->log_count] = log;
+		tally->log_count++;
+	}
+}
+
 static void take_reports(struct run *run)
 {
 	struct millrace_report reports[REPORTS];
@@ -82,6 +96,7 @@ static void take_reports(struct run *run)
 			count_report(run, &reports[i], now);
 		run->reported += n;
 	} while (n == REPORTS);
+	take_logs(run);
 }
 
 static void tell_progress(struct run *run, uint64_t now)
@@ -284,12 +299,13 @@ int reliable_run(const struct send_plan *plan, const struct reliable_options *op
 	why[0] = '\0';
 	run.given_at = calloc(SEND_IN_FLIGHT, sizeof(*run.given_at));
 	if (run.given_at != NULL)
-		err = send_target_open(&run.m, &options->to, MILLRACE_REPORTS, why);
+		err = send_target_open(&run.handle, &options->to, MILLRACE_REPORTS, why);
+	run.m = run.handle.m;
 	if (err == 0)
 		err = give_and_watch(&run);
 	if (err != 0 && why[0] == '\0')
 		snprintf(why, SEND_WHY_BYTES, "%s", strerror(-err));
-	millrace_close(run.m, 0);
+	send_target_close(&run.handle);
 	free(run.given_at);
 	return err;
 }

@@ -11,6 +11,8 @@
 #include "common/hist.h"
 #include "include/millrace.h"
 
+#define RELIABLE_LOGS 256u // that are remembered
+
 struct reliable_options {
 	struct send_target to;
 	struct send_input *input; // borrowed
@@ -29,6 +31,8 @@ struct reliable_tally {
 	uint64_t elapsed_ns;                      // from the start to the last acknowledgement
 	struct hist latency;                      // ns, from the hand-over to the acknowledgement
 	struct millrace_stats stats;
+	unsigned log_count; // that events went to
+	struct millrace_log logs[RELIABLE_LOGS];
 	bool interrupted, gave_up;
 	int error;                  // errno of the input, which has the words; 0: none
 	char reason[MILLRACE_TEXT]; // the library's, of what isn't acknowledged

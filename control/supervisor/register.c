@@ -166,7 +166,7 @@ static int make(struct registration *r)
 		wait_until_ns(r, clock_monotonic_ns() + LOOK_NS, FOR_NEWS_TOO);
 		return ZOK;
 	}
-	rc = zoo_create(r->session.handle, r->path, text, (int)strlen(text), r->session.acl,
+	rc = zoo_create(r->session.handle, r->path, text, (int)strlen(text), r->session.shown_acl,
 		ZOO_EPHEMERAL, NULL, 0);
 	free(text);
 	if (rc == ZNONODE)

@@ -73,14 +73,28 @@ static int add_credentials(struct session *session, const char *path, char *why)
 	return err;
 }
 
+// Senders have no credentials, and are to find the receivers.
+static const struct ACL_vector *shown_acl(void)
+{
+	static struct ACL list[2];
+	static const struct ACL_vector acl = {.count = 2, .data = list};
+
+	list[0] = (struct ACL){ZOO_PERM_ALL, ZOO_AUTH_IDS};
+	list[1] = (struct ACL){ZOO_PERM_READ, ZOO_ANYONE_ID_UNSAFE};
+	return &acl;
+}
+
 int session_open(struct session *session, const struct task *task, char *why)
 {
 	int err = 0;
 
 	session->state = SESSION_CONNECTING;
 	session->refused = session->watch_fired = false;
-	session->acl =
-		task->zookeeper_auth[0] != '\0' ? &ZOO_CREATOR_ALL_ACL : &ZOO_OPEN_ACL_UNSAFE;
+	session->acl = session->shown_acl = &ZOO_OPEN_ACL_UNSAFE;
+	if (task->zookeeper_auth[0] != '\0') {
+		session->acl = &ZOO_CREATOR_ALL_ACL;
+		session->shown_acl = shown_acl();
+	}
 	zoo_set_debug_level(ZOO_LOG_LEVEL_WARN);
 	errno = 0;
 	session->handle = zookeeper_init2(task->zookeeper, changed, (int)task->session_timeout_ms,
@@ -121,10 +135,12 @@ int session_make_parents(struct session *session, const char *path)
 
 	for (const char *slash = strchr(path + 1, '/'); slash != NULL;
 		slash = strchr(slash + 1, '/')) {
+		bool last = strchr(slash + 1, '/') == NULL;
 		int rc;
 
 		snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-		rc = zoo_create(session->handle, part, NULL, -1, session->acl, 0, NULL, 0);
+		rc = zoo_create(session->handle, part, NULL, -1,
+			last ? session->shown_acl : session->acl, 0, NULL, 0);
 		if (rc != ZOK && rc != ZNODEEXISTS)
 			return rc;
 	}

@@ -18,6 +18,7 @@ enum session_state {
 struct session {
 	zhandle_t *handle; // NULL: none
 	const struct ACL_vector *acl;
+	const struct ACL_vector *shown_acl; // of what everybody may read
 	// Both the owner's; 'changed' is broadcast when the state changes or a watch fires.
 	pthread_mutex_t *lock;
 	pthread_cond_t *changed;
@@ -33,7 +34,7 @@ void session_close(struct session *session); // ends it in ZooKeeper too, where 
 
 enum session_state session_state(struct session *session);
 
-// Makes the nodes above 'path'. ZooKeeper's code.
+// Makes the nodes above 'path'; everybody may read the last of them. ZooKeeper's code.
 int session_make_parents(struct session *session, const char *path);
 
 // To be given to the client's calls: fires session->watch_fired.

@@ -180,7 +180,7 @@ void watch_open(struct millrace_cluster *c)
 	c->open_at = clock_monotonic_ns() + SECOND_NS;
 	if (c->handle == NULL)
 		snprintf(why, sizeof(why), "ZooKeeper at %.150s: %s", c->servers,
-			strerrordesc_np(errno));
+			errno == ENOENT ? "no such host" : strerrordesc_np(errno));
 	pthread_mutex_lock(&c->lock);
 	if (!c->members.read)
 		memcpy(c->why, why, sizeof(why));

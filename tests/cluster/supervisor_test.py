@@ -336,8 +336,12 @@ def nodes_belong_to_who_has_the_password(r):
     live = cluster.wait_ok()
     expect_equal(live["listeners"][0]["addresses"], [RECEIVER4], "addresses")
     mine = [(zookeeper.ALL, "digest", zookeeper.digest("millrace:open sesame"))]
-    for path in (ROOT, f"{ROOT}/live", NODE):
-        expect_equal(cluster.client.acl(path), mine, f"ACL of {path}")
+    expect_equal(cluster.client.acl(ROOT), mine, f"ACL of {ROOT}")
+    for path in (f"{ROOT}/live", NODE):
+        expect_equal(cluster.client.acl(path), mine + [(1, "world", "anyone")], f"ACL of {path}")
+    with cluster.ensemble.client(auth=None) as stranger:
+        expect_equal(stranger.children(f"{ROOT}/live"), [NODE.rpartition("/")[2]], "what a sender finds")
+        stranger.get(NODE)
     task.stop()
     secret.write_text("millrace:another\n")
     task = cluster.task(ZOOKEEPER_AUTH=str(secret)).start()
