@@ -43,36 +43,47 @@ def generated(run_id, count, sizes):
         yield b"%s%010d%s" % (name, seq, filler[18:size])
 
 
-Run = collections.namedtuple("Run", "name source epoch seqs hashes certain")
+Run = collections.namedtuple("Run", "name source epoch seqs hashes certain overlaps")
 Run.__doc__ = """Events of a source in an epoch, ascending by seq. Those with 'certain' must be in a sink,
-the others may be. Without an epoch (None) an event may be there once in each of several epochs: its
-source has lost its log, and opened another one before it knew what the old one's sinks have."""
+the others may be. Without an epoch (None) an event may be there once in each of several epochs, if its
+seq is in one of 'overlaps' [(first, end)]: its source has lost its log or left it, and opened another
+one before it knew what the old one's sinks have. overlaps None: it is not known which."""
 
 
-def joined(run, seqs, hashes, certain):
+def joined(run, seqs, hashes, certain, overlaps):
     """With more events, of seqs that it has not."""
     order = numpy.argsort(seqs := numpy.concatenate([run.seqs, seqs]), kind="stable")
     if len(numpy.unique(seqs)) != len(seqs):
         raise ValueError(f"{run.name}: a seq was sent twice")
     return run._replace(seqs=seqs[order], hashes=numpy.concatenate([run.hashes, hashes])[order],
-                        certain=numpy.concatenate([run.certain, certain])[order])
+                        certain=numpy.concatenate([run.certain, certain])[order],
+                        overlaps=None if None in (run.overlaps, overlaps) else run.overlaps + overlaps)
+
+
+def told_overlaps(account):
+    """What the account says may be in two logs: [(first seq, end seq)]; None: it doesn't say."""
+    if "logs" not in account:
+        return None
+    return [(int(log["from"]["first_seq"]), int(log["from"]["end_seq"]))
+            for log in account["logs"] if log["from"]]
 
 
 class Sent:
     def __init__(self):
         self.runs = []
 
-    def add(self, name, source, payloads, epoch=1, first_seq=0, certain=None):
-        """certain: seqs of those that must be there, the others may be; None: all must."""
+    def add(self, name, source, payloads, epoch=1, first_seq=0, certain=None, overlaps=None):
+        """certain: seqs of those that must be there, the others may be; None: all must. overlaps: of
+        those that may be there in several epochs, see Run."""
         hashes = numpy.fromiter((payload_hash(p) for p in payloads), dtype="u8")
         seqs = numpy.arange(first_seq, first_seq + len(hashes), dtype="u8")
         must = numpy.ones(len(seqs), dtype=bool) if certain is None else \
             numpy.isin(seqs, numpy.fromiter(certain, dtype="u8"))
         for i, run in enumerate(self.runs):
             if (run.source, run.epoch) == (source, epoch):
-                self.runs[i] = joined(run, seqs, hashes, must)
+                self.runs[i] = joined(run, seqs, hashes, must, overlaps)
                 return
-        self.runs.append(Run(name, source, epoch, seqs, hashes, must))
+        self.runs.append(Run(name, source, epoch, seqs, hashes, must, overlaps))
         self.runs.sort(key=lambda run: run.epoch is None)  # "any epoch" takes what others left
 
     def add_account(self, account, sizes):
@@ -81,7 +92,8 @@ class Sent:
         certain = None if account["acknowledged"] == account["sent"] else ()
         self.add(account["id"], int(account["source"]),
                  generated(account["id"], account["sent"], sizes),
-                 None if account["epochs"] else 1, int(account["first_seq"] or 0), certain)
+                 None if account["epochs"] else 1, int(account["first_seq"] or 0), certain,
+                 told_overlaps(account))
 
     def add_told(self, account):
         """What a sender of told.py has written down."""
@@ -335,6 +347,13 @@ def judge_run(verdict, run, found, chosen, epochs, seqs, hashes):
     missing = numpy.flatnonzero((times == 0) & run.certain)
     verdict.add("missing", [event(run, i) for i in missing[:NAMED]], len(missing))
     verdict.overlap += int((times > 1).sum())
+    if run.overlaps is not None:
+        free = numpy.zeros(len(run.seqs), dtype=bool)
+        for first, end in run.overlaps:
+            free |= (run.seqs >= first) & (run.seqs < end)
+        beyond = numpy.flatnonzero((times > 1) & ~free)
+        verdict.add("in several epochs, and not told so", [event(run, i) for i in beyond[:NAMED]],
+                    len(beyond))
     changed = theirs[hashes[known] != run.hashes[at]]
     verdict.add("changed", [found.where(i) for i in changed[:NAMED]], len(changed))
     return chosen[~known]
