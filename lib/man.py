@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
-"""The man pages of libmillrace from its header, which says everything once: man.py HEADER VERSION DIR.
+"""The man pages of a library from its header, which says everything once: man.py HEADER VERSION DIR.
 
-libmillrace.3 has what the header says at its head, and the types; each function has a page with the
-comment above it. One whose comment begins "The same" is on the page of the one before.
+millrace.h makes libmillrace.3, which has what the header says at its head, and the types; each function
+has a page with the comment above it. One whose comment begins "The same" is on the page of the one before.
 """
 
 import pathlib
@@ -73,9 +73,14 @@ def page(name, version, sections):
     return "\n".join(out) + "\n"
 
 
-def synopsis(codes):
+def library_of(header):
+    return header.stem.replace("_", "-")
+
+
+def synopsis(header, codes):
     joined = "\n".join(codes).expandtabs(8)
-    return f".nf\n.B #include <millrace.h>\n.PP\n{escape(joined)}\n.PP\nLink with \\fI\\-lmillrace\\fP.\n.fi"
+    return (f".nf\n.B #include <{header.name}>\n.PP\n{escape(joined)}\n.PP\n"
+            f"Link with \\fI\\-l{escape(library_of(header))}\\fP.\n.fi")
 
 
 def brief(comment, name):
@@ -85,7 +90,8 @@ def brief(comment, name):
 
 class Pages:
     def __init__(self, header, version, directory):
-        self.source = header.read_text()
+        self.header, self.source = header, header.read_text()
+        self.library = "lib" + library_of(header)
         self.version = version
         self.directory = directory
         self.types = []
@@ -111,10 +117,12 @@ class Pages:
             (roman(comment) + "\n" if comment else "") + f".PP\n.EX\n{escape(code.expandtabs(8))}\n.EE"
             for comment, code in self.types if code.strip())
         every = ", ".join(f"\\fB{n}\\fP({SECTION})" for names, _, _ in self.functions for n in names)
-        self.write("libmillrace", page("libmillrace", self.version, [
-            ("NAME", "libmillrace \\- events to a Millrace receiver, none lost"),
-            ("SYNOPSIS", synopsis([])),
-            ("DESCRIPTION", roman(head_of(self.source))),
+        head = head_of(self.source)
+        what = re.match(r"[\w-]+: (.*?)\.\s", head, flags=re.S)[1].replace("\n", " ")
+        self.write(self.library, page(self.library, self.version, [
+            ("NAME", f"{escape(self.library)} \\- {escape(what)}"),
+            ("SYNOPSIS", synopsis(self.header, [])),
+            ("DESCRIPTION", roman(head)),
             ("TYPES", types),
             ("SEE ALSO", every + ", \\fBmillrace\\-send\\fP(1)"),
         ]))
@@ -123,9 +131,9 @@ class Pages:
         for names, comment, codes in self.functions:
             self.write(names[0], page(names[0], self.version, [
                 ("NAME", brief(comment, ", ".join(names))),
-                ("SYNOPSIS", synopsis(codes)),
+                ("SYNOPSIS", synopsis(self.header, codes)),
                 ("DESCRIPTION", roman(comment)),
-                ("SEE ALSO", f"\\fBlibmillrace\\fP({SECTION})"),
+                ("SEE ALSO", f"\\fB{escape(self.library)}\\fP({SECTION})"),
             ]))
             for other in names[1:]:
                 self.write(other, f".so man{SECTION}/{names[0]}.{SECTION}\n")

@@ -7,6 +7,7 @@ move_after and says what may be in two logs, and comes back. At the end all logs
 
 import io
 import itertools
+import json
 import os
 import signal
 import subprocess
@@ -15,10 +16,12 @@ import time
 
 import checker
 import cluster
+import jsonschema
 import pyarrow.compute
 import pyarrow.ipc
+import zookeeper
 from logread import PROTOCOL_ROW
-from rig import MILLRACE, expect, expect_equal, wait_until
+from rig import MILLRACE, TREE, expect, expect_equal, wait_until
 
 SOURCES = 10
 RATE, SIZE = 200, 600
@@ -57,8 +60,7 @@ class Sources:
         wait_until(lambda: self.durable() - self.before > SOURCES * RATE, "the sources were under way")
 
     def durable(self):
-        return sum(int(partition["durable_seq"]) for row in self.c.running().values()
-                   for partition in row["live"]["partitions"])
+        return sum(durable(row) for row in self.c.receivers().values())
 
     def accounts(self, sent):
         """All is acknowledged."""
@@ -67,6 +69,14 @@ class Sources:
             expect_equal(account["acknowledged"], account["sent"], "acknowledged events")
             sent.add_account(account, SIZE)
         return found
+
+
+def pid_of(row):
+    return row and row["live"]["pid"]
+
+
+def durable(row):
+    return sum(int(partition["durable_seq"]) for partition in (row["live"] or {"partitions": ()})["partitions"])
 
 
 def log_id(row):
@@ -84,7 +94,7 @@ def each_goes_to_its_own_and_stays(c, sent):
     for name in itertools.islice(itertools.cycle(receivers), 3):
         pid = c.pid_of(name, "millraced")
         os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: name in c.running() and c.running()[name]["live"]["pid"] != pid,
+        wait_until(lambda: pid_of(c.running().get(name)) not in (None, pid),
                    "it was started again", 10)
     for account in sources.accounts(sent):
         expect_equal(path(account), [own_of(account, receivers)], "receivers")
@@ -157,10 +167,10 @@ def one_that_is_well_again_is_gone_back_to(c, sent):
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     other = next(row["name"] for row in receivers.values() if row["name"] != name)
-    before = int(c.running()[other]["live"]["partitions"][0]["durable_seq"])
+    before = durable(c.receivers()[other])
     # All of them send there then.
-    wait_until(lambda: int(c.running()[other]["live"]["partitions"][0]["durable_seq"]) >
-               before + 5 * RATE * SOURCES, "the other one had them", 30)
+    wait_until(lambda: durable(c.receivers()[other]) > before + 8 * RATE * SOURCES,
+               "the other one had them", 30)
     for pid in reversed(pids):
         os.kill(pid, signal.SIGCONT)
     accounts = sources.accounts(sent)
@@ -197,10 +207,19 @@ def without_zookeeper_they_go_on(c, sent):
 
 def strangers_read_what_senders_need_alone(c, _):
     with c.zookeeper.client(auth=None) as stranger:
-        for node in ("live", "senders", *(f"live/{name}" for name in c.running())):
-            stranger.get(f"{c.root}/{node}")
-        expect_equal(sorted(stranger.children(f"{c.root}/live")), sorted(c.running()), "who is registered")
-    return "live, senders"
+        names = stranger.children(f"{c.root}/live")
+        expect_equal(sorted(names), sorted(c.running()), "who is registered")
+        for node, schema in (("senders", "senders"), *((f"live/{name}", "live") for name in names)):
+            jsonschema.validate(json.loads(stranger.data(f"{c.root}/{node}")),
+                                json.loads((TREE / f"docs/schema/{schema}.1.json").read_text()))
+        for node in ("desired", "framework", "history"):
+            try:
+                stranger.get(f"{c.root}/{node}")
+            except zookeeper.Error as refused:
+                expect_equal(refused.code, -102, f"the refusal of {node}")
+            else:
+                raise AssertionError(f"a stranger read {node}")
+    return "live and senders"
 
 
 TESTS = (strangers_read_what_senders_need_alone, each_goes_to_its_own_and_stays, one_that_retires_is_left,

@@ -32,11 +32,12 @@ same docs docs/configuration.md
 
 mkdir "$work/man"
 "$millrace" docs man "$work/man"
-pages=("$work"/man/* "$MILLRACE_BUILD"/lib/man3/*)
+pages=("$work"/man/* "$MILLRACE_BUILD"/lib/man3/* "$MILLRACE_BUILD"/lib/cluster/man3/*)
 [ "${#pages[@]}" -ge 23 ] || complain "only ${#pages[@]} man pages"
 while read -r name; do
-	[ -f "$MILLRACE_BUILD/lib/man3/$name.3" ] || complain "$name has no man page"
-done < <(sed -n 's/^\t\(millrace_.*\);/\1/p' lib/millrace.map)
+	compgen -G "$MILLRACE_BUILD/lib/man3/$name.3" || compgen -G "$MILLRACE_BUILD/lib/cluster/man3/$name.3" ||
+		complain "$name has no man page"
+done < <(sed -n 's/^\t\(millrace_.*\);/\1/p' lib/millrace.map lib/cluster/millrace-cluster.map) >/dev/null
 for page in "${pages[@]}"; do
 	# From where its ".so man3/…" leads somewhere.
 	said=$(

@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: BSD-3-Clause
-# What applications see of the library: a header that C and C++ take, the symbols that it declares
-# and no others, in the shared library under a version. public_test.sh TREE SHARED STATIC CC...
+# What applications see of a library: a header that C and C++ take, the symbols that it declares
+# and no others, in the shared library under a version. public_test.sh TREE NAME FUNCTIONS SHARED
+# [STATIC]; NAME: of the header, FUNCTIONS: how many it declares.
 set -euo pipefail
-tree=$1 shared=$2 static=$3
-shift 3
+tree=$1 name=$2 functions=$3 shared=$4 static=${5:-}
+version=${name^^}_0
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bad=0
@@ -18,24 +19,29 @@ same() {
 	diff -u "$work/declared" "$work/found" || complain "$1: other symbols than declared"
 }
 
-sed -n '/^typedef/!s/^[a-z].*[ *]\(millrace_[a-z_]*\)(.*/\1/p' "$tree/include/millrace.h" | sort >"$work/declared"
-[ "$(wc -l <"$work/declared")" -eq 17 ] || complain "$(wc -l <"$work/declared") functions declared"
+sed -n '/^typedef/!s/^[a-z].*[ *]\(millrace_[a-z_]*\)(.*/\1/p' "$tree/include/$name.h" | sort >"$work/declared"
+[ "$(wc -l <"$work/declared")" -eq "$functions" ] || complain "$(wc -l <"$work/declared") functions declared"
 
 nm -D --defined-only --with-symbol-versions "$shared" |
-	sed -n 's/^[0-9a-f]* T \(.*\)@@MILLRACE_0$/\1/p' | sort >"$work/found"
+	sed -n 's/^[0-9a-f]* T \(.*\)@@'"$version"'$/\1/p' | sort >"$work/found"
 same "$shared"
-if nm -D --defined-only --with-symbol-versions "$shared" | grep -v '@@MILLRACE_0$\| A MILLRACE_0$'; then
+if nm -D --defined-only --with-symbol-versions "$shared" | grep -v "@@$version\$\| A $version\$"; then
 	complain "$shared: symbols without a version"
 fi
-readelf -d "$shared" | grep -q 'SONAME.*\[libmillrace\.so\.0\]' || complain "$shared: another soname"
+readelf -d "$shared" | grep -q "SONAME.*\[lib${name//_/-}\.so\.0\]" || complain "$shared: another soname"
 ! readelf -d "$shared" | grep NEEDED | grep -i 'rte_\|dpdk' || complain "$shared: needs DPDK"
+if [ "$name" = millrace ]; then
+	! readelf -d "$shared" | grep NEEDED | grep -i zookeeper || complain "$shared: needs ZooKeeper"
+fi
 
 # Sanitizers and coverage have global symbols of their own.
-nm -g --defined-only "$static" | sed -n 's/^[0-9a-f]* [TDBRV] //p' | sort >"$work/found"
-same "$static"
+if [ -n "$static" ]; then
+	nm -g --defined-only "$static" | sed -n 's/^[0-9a-f]* [TDBRV] //p' | sort >"$work/found"
+	same "$static"
+fi
 
-cat >"$work/use.c" <<'END'
-#include "millrace.h"
+cat >"$work/use.c" <<END
+#include "$name.h"
 int main(void)
 {
 	struct millrace_options options = {sizeof(options)};
