@@ -45,6 +45,12 @@ def slave_of(c, name):
     return c.agents[by_name(c, name)["slave"]]
 
 
+def pinned_to(pid):
+    """The CPUs of each thread, as /proc has them."""
+    return [line.split()[1] for path in pathlib.Path(f"/proc/{pid}/task").glob("*/status")
+            for line in path.read_text().splitlines() if line.startswith("Cpus_allowed_list:")]
+
+
 def placed_by_the_file(c):
     """As `millrace cluster apply` says; a dry run says the same and changes nothing."""
     shown = c.cli("apply", "--dry-run", c.spec(count=2))
@@ -58,6 +64,7 @@ def placed_by_the_file(c):
         expect(row["log_path"].startswith(str(c.home / row["slave"] / "log")), row["log_path"])
         expect_equal(row["nics"], ["rx0"], "NICs")
         expect_equal(row["lcores"], "0", "lcores")
+        expect("0" in pinned_to(c.pid_of(row["name"], "millraced")), "no thread is pinned to its lcore")
     fill(c)
     info = next(iter(c.masters.frameworks().values()))["framework_info"]
     expect_equal(info["failover_timeout"], 3600.0, "failover_timeout")
