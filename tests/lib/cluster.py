@@ -96,8 +96,9 @@ class Cluster:
     less."""
 
     def __init__(self, controls=1, servers=1, masters=1, slaves_count=3, master_flags=None,
-                 zookeeper_auth=None, mesos_credentials=None):
+                 zookeeper_auth=None, mesos_credentials=None, directory="/var/tmp"):
         self.counts = controls, servers, masters, slaves_count
+        self.directory = directory
         self.master_flags = master_flags or {}
         self.zookeeper_auth, self.mesos_credentials = zookeeper_auth, mesos_credentials
         self.zookeeper_options, self.mesos_options = {}, {}
@@ -123,7 +124,7 @@ class Cluster:
     def build(self, stack):
         controls, servers, masters, count = self.counts
         self.home = pathlib.Path(stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="millrace-", dir="/var/tmp", ignore_cleanup_errors=True)))
+            tempfile.TemporaryDirectory(prefix="millrace-", dir=self.directory, ignore_cleanup_errors=True)))
         self.slaves = stack.enter_context(slaves.Slaves(count))
         self.core = self.slaves.core
         self.zookeeper = stack.enter_context(zookeeper.Ensemble(
