@@ -81,24 +81,43 @@ static bool retires_on(const struct fleet *fleet, const char *slave)
 	return false;
 }
 
-// NULL: the receiver may take an offer of that slave. One that retires goes back to give its log
-// away, whatever else may not be there.
-static const char *kept_off(
-	const struct fleet *fleet, const struct receiver *r, const struct placement_offer *offer)
+// What is wrong with an offer's slave, whoever asks for it.
+struct kept_off {
+	bool drained, retiring;
+};
+
+static struct kept_off *look_at_slaves(
+	const struct fleet *fleet, const struct placement_offer *offers, unsigned count)
+{
+	struct kept_off *ret = calloc(count + 1, sizeof(*ret));
+
+	for (unsigned i = 0; ret != NULL && i < count; i++) {
+		const char *slave = offers[i].slave.hostname;
+
+		ret[i] = (struct kept_off){.drained = fleet_drains(fleet, slave),
+			.retiring = retires_on(fleet, slave)};
+	}
+	return ret;
+}
+
+// NULL: the receiver may take the offer. One that retires goes back to give its log away, whatever
+// else may not be there.
+static const char *why_not(
+	const struct receiver *r, const struct placement_offer *offer, struct kept_off slave)
 {
 	if (offer->taken)
 		return "its offer is taken already"; // what is left of it comes back as another
 	if (r->retiring)
 		return NULL;
-	if (fleet_drains(fleet, offer->slave.hostname))
+	if (slave.drained)
 		return "it is drained";
-	if (r->slave[0] == '\0' && retires_on(fleet, offer->slave.hostname))
+	if (r->slave[0] == '\0' && slave.retiring)
 		return "a receiver retires there";
 	return NULL;
 }
 
 static void place_one(struct fleet *fleet, struct receiver *r, struct placement_offer *offers,
-	unsigned count, struct placement *ret)
+	const struct kept_off *kept_off, unsigned count, struct placement *ret)
 {
 	struct placement_receiver wanted = {.name = r->name,
 		.slave = r->slave[0] != '\0' ? r->slave : NULL,
@@ -109,7 +128,7 @@ static void place_one(struct fleet *fleet, struct receiver *r, struct placement_
 	if (others == NULL)
 		return;
 	for (unsigned i = 0; i < count; i++) {
-		offers[i].excluded_why = kept_off(fleet, r, &offers[i]);
+		offers[i].excluded_why = why_not(r, &offers[i], kept_off[i]);
 		offers[i].excluded = offers[i].excluded_why != NULL;
 	}
 	placement_choose(&fleet->spec, &wanted, offers, count, others,
@@ -122,12 +141,14 @@ void fleet_place(struct fleet *fleet, struct placement_offer *offers, unsigned c
 	void (*launch)(void *arg, struct receiver *receiver, const struct placement *placement),
 	void *arg)
 {
-	for (struct receiver *r = fleet->receivers; r != NULL; r = r->next) {
+	struct kept_off *kept_off = look_at_slaves(fleet, offers, count);
+
+	for (struct receiver *r = fleet->receivers; kept_off != NULL && r != NULL; r = r->next) {
 		struct placement p;
 
 		if (!fleet_due(fleet, r, now_ns))
 			continue;
-		place_one(fleet, r, offers, count, &p);
+		place_one(fleet, r, offers, kept_off, count, &p);
 		if (p.offer != NULL) {
 			take(fleet, r, &p, now_ns);
 			launch(arg, r, &p);
@@ -137,4 +158,5 @@ void fleet_place(struct fleet *fleet, struct placement_offer *offers, unsigned c
 			r->changed = true;
 		}
 	}
+	free(kept_off);
 }

@@ -205,18 +205,41 @@ static void say_none(struct choosing *c, unsigned candidates)
 		snprintf(c->ret->why + len, sizeof(c->ret->why) - len, " (and %u more)", c->unsaid);
 }
 
-static unsigned receivers_on(const struct choosing *c, const char *hostname)
+static int by_text(const void *left, const void *right)
 {
-	unsigned count = 0;
+	return strcmp(*(const char *const *)left, *(const char *const *)right);
+}
 
+// The hostnames of those that are placed, sorted: each offer asks how many are on its slave.
+static const char **list_placed(const struct choosing *c)
+{
+	const char **ret = calloc(c->placed_count + 1, sizeof(*ret));
+
+	if (ret == NULL)
+		return NULL;
 	for (unsigned i = 0; i < c->placed_count; i++)
-		count += strcmp(c->placed[i].hostname, hostname) == 0;
-	return count;
+		ret[i] = c->placed[i].hostname;
+	qsort(ret, c->placed_count, sizeof(*ret), by_text);
+	return ret;
+}
+
+static unsigned receivers_on(const struct choosing *c, const char **placed, const char *hostname)
+{
+	const char **found = bsearch(&hostname, placed, c->placed_count, sizeof(*placed), by_text);
+	const char **from = found, **end = placed + c->placed_count;
+
+	if (found == NULL)
+		return 0;
+	while (from > placed && strcmp(from[-1], hostname) == 0)
+		from--;
+	while (found < end && strcmp(*found, hostname) == 0)
+		found++;
+	return (unsigned)(found - from);
 }
 
 // Those that it may be on at all, best first.
 static unsigned list_candidates(const struct choosing *c, struct placement_offer *offers,
-	unsigned offer_count, struct candidate *ret)
+	unsigned offer_count, const char **placed, struct candidate *ret)
 {
 	unsigned count = 0;
 
@@ -228,7 +251,7 @@ static unsigned list_candidates(const struct choosing *c, struct placement_offer
 			continue;
 #endif
 		ret[count++] = (struct candidate){.offer = &offers[i],
-			.receivers = receivers_on(c, hostname),
+			.receivers = receivers_on(c, placed, hostname),
 			.weight = weight(c->receiver->name, hostname)};
 	}
 	qsort(ret, count, sizeof(*ret), better_first);
@@ -245,19 +268,23 @@ void placement_choose(const struct spec *spec, const struct placement_receiver *
 		.placed_count = placed_count,
 		.ret = ret};
 	struct candidate *list = calloc(offer_count + 1, sizeof(*list));
+	const char **on = list_placed(&c);
 	unsigned count, i = 0;
 
 	memset(ret, 0, sizeof(*ret));
-	if (list == NULL) {
+	if (list == NULL || on == NULL) {
 		snprintf(ret->why, sizeof(ret->why), "no memory to compare %u offers", offer_count);
-		return;
+		goto end;
 	}
-	count = list_candidates(&c, offers, offer_count, list);
+	count = list_candidates(&c, offers, offer_count, on, list);
 	while (i < count && !take(&c, &list[i]))
 		i++;
 	if (i < count)
 		say_chosen(&c, &list[i]);
 	else
 		say_none(&c, count);
+
+end:
+	free(on);
 	free(list);
 }
