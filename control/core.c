@@ -78,8 +78,13 @@ void core_step(struct core *core)
 			kill_ending(core);
 		core_store(core);
 	}
-	core_show(core);
+	core_show_soon(core);
 	step_at(core, next);
+}
+
+static void on_show(void *arg)
+{
+	core_show(arg);
 }
 
 static void on_step(void *arg)
@@ -265,8 +270,11 @@ int core_new(struct core **ret, const struct conf *conf)
 	core->step = (struct loop_timer){.fn = on_step, .arg = core};
 	core->reconcile = (struct loop_timer){.fn = core_reconcile, .arg = core};
 	core->retry = (struct loop_timer){.fn = core_load_again, .arg = core};
+	core->decline = (struct loop_timer){.fn = core_offers_decline, .arg = core};
+	core->show = (struct loop_timer){.fn = on_show, .arg = core};
+	core->declined = json_array();
 	*ret = core;
-	err = loop_new(&core->loop);
+	err = core->declined != NULL ? loop_new(&core->loop) : -ENOMEM;
 	// The session's first state comes in the loop, which doesn't run yet: all that it is told
 	// to is there by then.
 	if (err == 0)
@@ -322,6 +330,7 @@ void core_free(struct core *core)
 		mesos_free(core->mesos);
 	fleet_free(&core->fleet);
 	json_decref(core->senders);
+	json_decref(core->declined);
 	for (unsigned i = 0; i < API_VIEWS; i++)
 		json_decref(core->views[i]);
 	core_tickets_free(core);

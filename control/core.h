@@ -91,12 +91,15 @@ struct core {
 	char framework_why[MESOS_WHY_BYTES], master[CONFIG_PATH_MAX];
 	bool suppressed;
 	struct core_offer *offers;
+	json_t *declined;            // their ids, of those of which Mesos will be told
 	struct core_action *actions; // of the step that is being stored next, in order
-	struct loop_timer step, reconcile, retry;
+	struct loop_timer step, reconcile, retry, decline, show;
 	unsigned reconciliations; // since it was subscribed
 	int64_t zookeeper_since_ns;
 	struct counter_set set;
 	uint64_t values[CONTROL_COUNT]; // the loop's thread writes them
+
+	uint64_t shown_ns; // loop_now_ns() of the views
 
 	// Between the loop's thread and the API's.
 	pthread_mutex_t lock;
@@ -130,9 +133,14 @@ void core_load(struct core *core); // forgets all, and reads what is stored
 extern const struct mesos_handlers core_mesos_handlers;
 void core_mesos_start(struct core *core);
 void core_mesos_stop(struct core *core);
+void core_reconcile(void *arg);
+
+// core_offers.c
+void core_offers_take(struct core *core, const json_t *offers);
+void core_offers_rescind(struct core *core, const char *id);
+void core_offers_decline(void *arg); // those that nothing took
 void core_offers_drop(struct core *core);
 void core_place(struct core *core);
-void core_reconcile(void *arg);
 
 // core_launch.c: the operations of a launch; NULL on lack of memory.
 json_t *core_launch(const struct core *core, const struct receiver *r, const struct placement *p);
@@ -148,6 +156,8 @@ void core_answer_all(struct core *core, unsigned status, const char *error); // 
 
 void core_tickets_free(struct core *core);
 
-// core_show.c: makes the views anew
+// core_show.c: makes the views anew: at once, or soon, which is for what comes often
 void core_show(struct core *core);
 const char *core_frozen(const struct core *core); // why nothing can be placed; NULL: it can
+
+void core_show_soon(struct core *core);

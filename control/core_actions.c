@@ -81,6 +81,14 @@ static void act(struct core *core, struct core_action *action)
 	}
 }
 
+static bool answers(const struct core_action *actions)
+{
+	for (const struct core_action *a = actions; a != NULL; a = a->next)
+		if (a->kind == ACTION_ANSWER)
+			return true;
+	return false;
+}
+
 static void stored(void *arg, int err)
 {
 	struct batch *batch = arg;
@@ -99,13 +107,15 @@ static void stored(void *arg, int err)
 		core_load(core);
 		return;
 	}
+	if (answers(actions)) // who gets it and asks is to see what was done
+		core_show(core);
 	for (struct core_action *a = actions, *after; a != NULL; a = after) {
 		after = a->next;
 		act(core, a);
 		json_decref(a->json);
 		free(a);
 	}
-	core_show(core);
+	core_show_soon(core);
 }
 
 // One node of the transaction; true: it needs no more to be stored.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What Mesos brings, and when it is asked.
+// What Mesos brings but for offers, and when it is asked.
 
 #include "common/logmsg.h"
 #include "control/core.h"
@@ -8,27 +8,7 @@
 #include <string.h>
 
 #define SECOND_NS 1000000000u
-#define DECLINE_SECONDS 5         // an offer that may be of use soon
-#define DECLINE_LONG_SECONDS 3600 // none is wanted: REVIVE takes it back
-#define DECLINE_MAX 256
 #define RECONCILE_MAX_SECONDS 60
-
-static void offer_free(struct core_offer *offer)
-{
-	json_decref(offer->json);
-	json_decref(offer->attributes);
-	free(offer);
-}
-
-void core_offers_drop(struct core *core)
-{
-	while (core->offers != NULL) {
-		struct core_offer *offer = core->offers;
-
-		core->offers = offer->next;
-		offer_free(offer);
-	}
-}
 
 static const char *value_of(const json_t *json, const char *key)
 {
@@ -37,55 +17,14 @@ static const char *value_of(const json_t *json, const char *key)
 	return text != NULL ? text : "";
 }
 
-static void offer_take(struct core *core, json_t *json)
-{
-	struct core_offer *offer = calloc(1, sizeof(*offer));
-	const char *hostname = json_string_value(json_object_get(json, "hostname"));
-
-	if (offer == NULL || hostname == NULL)
-		goto bad;
-	offer->json = json_incref(json);
-	offer->attributes = constraint_attributes(json_object_get(json, "attributes"));
-	offer->offer = (struct placement_offer){.id = value_of(json, "id"),
-		.agent_id = value_of(json, "agent_id"),
-		.slave = {.hostname = hostname, .attributes = offer->attributes},
-		.list = json_object_get(json, "resources")};
-	if (offer->attributes == NULL ||
-		resources_read(offer->offer.list, core->conf.role, &offer->offer.free) != 0)
-		goto bad;
-	offer->next = core->offers;
-	core->offers = offer;
-	return;
-
-bad:
-	log_warn("an offer of Mesos can't be read: it is left");
-	if (offer != NULL)
-		offer_free(offer);
-}
-
 static void on_offers(void *arg, const json_t *offers)
 {
-	struct core *core = arg;
-	json_t *offer;
-	size_t i;
-
-	json_array_foreach(offers, i, offer) offer_take(core, offer);
-	core_step_soon(core);
+	core_offers_take(arg, offers);
 }
 
 static void on_rescinded(void *arg, const char *id)
 {
-	struct core *core = arg;
-
-	for (struct core_offer **at = &core->offers; *at != NULL; at = &(*at)->next) {
-		struct core_offer *offer = *at;
-
-		if (strcmp(offer->offer.id, id) != 0)
-			continue;
-		*at = offer->next;
-		offer_free(offer);
-		return;
-	}
+	core_offers_rescind(arg, id);
 }
 
 static void on_subscribed(void *arg, const char *framework_id, const char *master)
@@ -233,72 +172,4 @@ void core_reconcile(void *arg)
 	core->reconciliations++;
 	loop_timer_set(core->loop, &core->reconcile,
 		(seconds < RECONCILE_MAX_SECONDS ? seconds : RECONCILE_MAX_SECONDS) * SECOND_NS);
-}
-
-static void launch(void *arg, struct receiver *r, const struct placement *p)
-{
-	struct core *core = arg;
-	struct core_action *action;
-	json_t *json = json_pack(
-		"{s:s, s:o}", "offer", p->offer->id, "operations", core_launch(core, r, p));
-
-	for (struct core_offer *o = core->offers; o != NULL; o = o->next)
-		o->taken = o->taken || strcmp(o->offer.id, p->offer->id) == 0;
-#ifdef MUTANT_LAUNCH_UNSTORED
-	core_launch_now(core, json);
-#endif
-	action = core_act(core, ACTION_LAUNCH, json);
-	if (action != NULL)
-		snprintf(action->task_id, sizeof(action->task_id), "%s", r->task_id);
-}
-
-// All at once: a call for each would be as many round trips.
-static void decline_rest(struct core *core, bool wanted)
-{
-	const char *ids[DECLINE_MAX];
-	unsigned count = 0;
-
-	for (const struct core_offer *o = core->offers; o != NULL; o = o->next) {
-		if (!o->taken)
-			ids[count++] = o->offer.id;
-		if (count == DECLINE_MAX || (o->next == NULL && count > 0)) {
-			mesos_decline(core->mesos, ids, count,
-				wanted ? DECLINE_SECONDS : DECLINE_LONG_SECONDS);
-			count = 0;
-		}
-	}
-	core_offers_drop(core);
-}
-
-static void place(struct core *core, int64_t now_ns)
-{
-	unsigned count = 0, at = 0;
-	struct placement_offer *list;
-
-	for (const struct core_offer *o = core->offers; o != NULL; o = o->next)
-		count++;
-	list = calloc(count > 0 ? count : 1, sizeof(*list));
-	if (list == NULL)
-		return;
-	for (const struct core_offer *o = core->offers; o != NULL; o = o->next)
-		list[at++] = o->offer;
-	fleet_place(&core->fleet, list, count, now_ns, launch, core);
-	free(list);
-}
-
-void core_place(struct core *core)
-{
-	int64_t now_ns = core_now_ns();
-	bool wanted;
-
-	if (core->framework != FRAMEWORK_SUBSCRIBED)
-		return;
-	if (core->offers != NULL && fleet_wants_offers(&core->fleet, now_ns))
-		place(core, now_ns);
-	wanted = fleet_wants_offers(&core->fleet, now_ns);
-	decline_rest(core, wanted);
-	if (wanted && core->suppressed)
-		core->suppressed = mesos_revive(core->mesos) != 0;
-	else if (!wanted && !core->suppressed)
-		core->suppressed = mesos_suppress(core->mesos) == 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: BSD-3-Clause
-// What the API shows, made anew after each step.
+// What the API shows. With hundreds of receivers and a step for each event of Mesos, most of the
+// time would go into views that nobody sees: but for answers to commands, they may be a moment old.
 
 #include "common/json.h"
 #include "control/core.h"
@@ -8,6 +9,8 @@
 #include <string.h>
 
 #define LONG_NS 60000000000 // after which something that should pass by itself is told
+
+#define SHOW_NS 100000000u
 
 static const char *const framework_texts[] = {
 	[FRAMEWORK_OFF] = "off",
@@ -208,6 +211,14 @@ static void set_health(struct core *core)
 			 : "");
 }
 
+static void show_leader(struct core *core)
+{
+	core->leader_known =
+		election_leader(core->election, core->leader_name, core->leader_address);
+	core->leader_here = core->loaded && election_leads(core->election);
+	set_health(core);
+}
+
 void core_show(struct core *core)
 {
 	json_t *views[API_VIEWS] = {
@@ -227,9 +238,23 @@ void core_show(struct core *core)
 		json_decref(core->views[i]);
 		core->views[i] = views[i];
 	}
-	core->leader_known =
-		election_leader(core->election, core->leader_name, core->leader_address);
-	core->leader_here = core->loaded && election_leads(core->election);
-	set_health(core);
+	show_leader(core);
 	pthread_mutex_unlock(&core->lock);
+	core->shown_ns = loop_now_ns();
+	loop_timer_cancel(core->loop, &core->show);
+}
+
+void core_show_soon(struct core *core)
+{
+	uint64_t since_ns = loop_now_ns() - core->shown_ns;
+
+	if (core->show.due_ns == 0 && since_ns >= SHOW_NS) {
+		core_show(core);
+		return;
+	}
+	pthread_mutex_lock(&core->lock);
+	show_leader(core);
+	pthread_mutex_unlock(&core->lock);
+	if (core->show.due_ns == 0)
+		loop_timer_set(core->loop, &core->show, SHOW_NS - since_ns);
 }

@@ -27,7 +27,8 @@ struct stream {
 	struct loop_transfer transfer; // first: stream_done() casts
 	struct mesos *mesos;
 	bool open, subscribed, suspected;
-	uint64_t serial; // of this stream; another one when it was closed meanwhile
+	bool behind, paused; // whole events wait here; so does what curl has
+	uint64_t serial;     // of this stream; another one when it was closed meanwhile
 	uint64_t subscribed_ns, heartbeat_ns;
 	char master[MASTER_BYTES];
 	char id[STREAM_ID_BYTES]; // "": no such header

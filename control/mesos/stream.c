@@ -11,6 +11,8 @@
 
 #define MS 1000000ull
 #define GRACE (10 * MS)
+#define TURN \
+	(10 * MS) // of events in a row: calls, timers and what ZooKeeper brings want theirs, too
 
 static long status_of(const struct stream *s)
 {
@@ -26,6 +28,10 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 
 	if (status_of(s) != 200)
 		return http_take_text(data, size, count, &s->text);
+	if (s->behind) { // or it would grow for as long as the master is faster than we are
+		s->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
 	if (recordio_feed(&s->records, data, size * count) == -ENOMEM)
 		return 0;
 	loop_timer_set(s->mesos->options.loop, &s->drain, 0);
@@ -70,24 +76,43 @@ static void malformed(struct mesos *m, bool whole)
 		scheduler_lost(m, RETRY_LATER, why);
 }
 
-// Each handler may have closed this stream, and opened another.
-static void drain(void *arg)
+// Each handler may have closed this stream, and opened another. Up to 'until_ns'; what is left then
+// has its turn in the next round.
+static void take_events(struct mesos *m, uint64_t until_ns)
 {
-	struct mesos *m = arg;
 	struct stream *s = &m->stream;
 	uint64_t serial = s->serial;
 	const char *data;
 	size_t len;
 	int r = 0;
 
+	s->behind = false;
 	while (s->serial == serial && (r = recordio_next(&s->records, &data, &len)) > 0) {
 		if (events_take(m, data, len) < 0)
 			malformed(m, true);
 		else if (s->serial == serial)
 			stream_alive(m);
+		if (s->serial == serial && loop_now_ns() >= until_ns) {
+			s->behind = true;
+			loop_timer_set(m->options.loop, &s->drain, 0);
+			return;
+		}
 	}
 	if (s->serial == serial && r < 0)
 		malformed(m, false);
+}
+
+static void drain(void *arg)
+{
+	struct mesos *m = arg;
+	struct stream *s = &m->stream;
+	uint64_t serial = s->serial;
+
+	take_events(m, loop_now_ns() + TURN);
+	if (s->serial != serial || s->behind || !s->paused)
+		return;
+	s->paused = false;
+	curl_easy_pause(s->transfer.easy, CURLPAUSE_CONT);
 }
 
 void stream_alive(struct mesos *m)
@@ -144,7 +169,7 @@ static void stream_done(struct loop_transfer *transfer, CURLcode code)
 		refused(m, status);
 		return;
 	}
-	drain(m); // what came last may say why
+	take_events(m, UINT64_MAX); // what came last may say why
 	if (s->serial != serial)
 		return;
 	if (code == CURLE_OK)
@@ -220,7 +245,7 @@ void stream_close(struct mesos *m)
 	free(s->request);
 	s->request = NULL;
 	recordio_done(&s->records);
-	s->open = s->subscribed = s->suspected = false;
+	s->open = s->subscribed = s->suspected = s->behind = s->paused = false;
 	s->id[0] = s->location[0] = s->error[0] = '\0';
 	s->text = (struct http_text){0};
 }
