@@ -27,6 +27,9 @@ usage() {
 	  kafka             600-byte events into Kafka in transactions, beside a bare librdkafka producer
 	  catch-up          a sink that catches up at half load: what it reads, what reception feels
 	  end-to-end        from the wire to a read_committed consumer of Kafka
+	  relaunch          a receiver with a log of 10 GiB, killed: until it acknowledges again
+	  controller-failover  do acknowledgements pause when the control, a master or ZooKeeper dies
+	  offers            the offers of 1000 agents, 10,000/s, to millrace-control on one CPU
 	  peers             the same events into millraced, rsyslog and a receiver by hand
 	  peers-reliable    the same events acknowledged by millraced, rsyslog (RELP) and Kafka
 
@@ -50,7 +53,7 @@ build_release() {
 	if [ ! -f "$build/build.ninja" ]; then
 		meson setup --buildtype=release "$build" >/dev/null
 	fi
-	ninja -C "$build" all bench/impair bench/make_log bench/millraced_null bench/millraced_pool \
+	ninja -C "$build" all bench/acks bench/impair bench/make_log bench/millraced_null bench/millraced_pool \
 		bench/rxonly bench/sources bench/udp_writer bench/reliable_port bench/line_writer \
 		bench/kafka_producer bench/kafka_transactions >"$build/bench.log" || {
 		tail -n 30 "$build/bench.log" >&2

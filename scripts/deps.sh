@@ -43,6 +43,8 @@ lab_packages=(
 bench_packages=(
 	fio gnuplot-nox rsyslog rsyslog-relp
 	openjdk-17-jre-headless maven # the case peers-reliable has a Kafka broker
+	# The cases with a cluster: ZooKeeper, and what the Mesos library wants.
+	zookeeper ethtool libapr1 libcurl4 libsasl2-2 libsasl2-modules libsvn1 zlib1g binutils patchelf
 )
 
 # In .venv: the readers that the log is promised to, and what the tests speak with.
@@ -135,6 +137,7 @@ test)
 bench)
 	install_packages "${build_packages[@]}" "${demo_packages[@]}" "${bench_packages[@]}"
 	install_modules "${bench_modules[@]}"
+	quietly "fetching Mesos" python3 tests/lib/mesos.py fetch
 	;;
 -h | --help)
 	usage

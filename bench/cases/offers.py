@@ -33,7 +33,7 @@ class Master(clusters.master_double.MasterDouble):
     """Keeps no call, and counts what becomes of its offers: 10,000 a second are many."""
 
     def __init__(self):
-        self.declined = self.used = 0
+        self.sent = self.done = 0  # offers
         super().__init__()
 
     def take_call(self, client, call, stream_id):
@@ -41,17 +41,23 @@ class Master(clusters.master_double.MasterDouble):
         with self.lock:
             self.calls.clear()
 
+    def flood(self, **how):
+        sent = super().flood(agents=AGENTS, **how)
+        self.sent += sent
+        return sent
+
     def on_decline(self, call, stream):
-        self.declined += len(call["decline"]["offer_ids"])
+        self.done += len(call["decline"]["offer_ids"])
 
     def on_accept(self, call, stream):
-        self.used += len(call["accept"]["offer_ids"])
+        self.done += len(call["accept"]["offer_ids"])
         for offer in call["accept"]["offer_ids"]:
             self.offered[offer["value"]] = offer["value"].rpartition("-O")[2]
         super().on_accept(call, stream)
 
-    def done(self):
-        return self.declined + self.used
+    def wait_done(self):
+        """Until it is clear that all offers are answered."""
+        wait_until(lambda: self.done >= self.sent, "all offers were answered", 60)
 
 
 class Control:
@@ -79,28 +85,19 @@ class Control:
         return json.loads(done.stdout)["data"]
 
 
-def backlog(master, sent):
-    """Offers sent and not yet answered; when it is clear that all of them are."""
-    behind, end = sent - master.done(), time.monotonic() + 60
-    while master.done() < sent:
-        if time.monotonic() > end:
-            raise BenchError(f"{sent - master.done()} offers were never answered")
-        time.sleep(0.02)
-    return behind
-
-
 def flood(case, master, control, name, rate, duration):
-    master.declined = master.used = 0
-    meter = CpuMeter(control=control.process.pid)
-    sent = master.flood(agents=AGENTS, per_second=rate, seconds=duration)
-    done, cpu = master.done(), meter.read()
+    master.wait_done()
+    before, meter = master.done, CpuMeter(control=control.process.pid)
+    sent = master.flood(per_second=rate, seconds=duration)
+    handled, behind = master.done - before, master.sent - master.done
+    elapsed = meter.read()["elapsed"]
+    master.wait_done()
+    used = meter.read()["control"]
     if control.process.poll() is not None:
         raise BenchError("millrace-control ended")
-    behind = backlog(master, sent)
-    took = meter.read()
-    case.row(f"{name}_handled", done / cpu["elapsed"], "offers/s", RATE)
-    case.row(f"{name}_cpu", took["control"] / cpu["elapsed"], "of a CPU")
-    case.row(f"{name}_per_cpu_second", sent / max(took["control"], 0.01), "offers/CPU s")
+    case.row(f"{name}_handled", handled / elapsed, "offers/s", RATE)
+    case.row(f"{name}_cpu", used / elapsed, "of a CPU")
+    case.row(f"{name}_per_cpu_second", sent / max(used, 0.01), "offers/CPU s", RATE)
     case.row(f"{name}_behind", behind, f"offers at the end, of {sent}")
 
 
@@ -123,7 +120,7 @@ def run(case):
         control.apply(PLACED, ["hostname", "UNIQUE"])
         begin = time.monotonic()
         while sum(row["state"] == "running" for row in control.cli("receivers")) < PLACED:
-            master.flood(agents=AGENTS, per_second=RATE, seconds=0.5)
+            master.flood(per_second=RATE, seconds=0.5)
             if time.monotonic() > begin + 120:
                 raise BenchError(f"{PLACED} receivers are not placed")
         case.row("placing", time.monotonic() - begin, f"s for {PLACED} receivers")
