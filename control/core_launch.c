@@ -2,8 +2,10 @@
 // What Mesos is told to run: millrace-supervisor, which gets by its environment all that it must
 // know.
 
+#include "common/logmsg.h"
 #include "control/core.h"
 #include "control/supervisor/task.h"
+#include "control/volume.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -66,21 +68,34 @@ static json_t *environment(const struct core *core, const struct receiver *r)
 		number(TASK_GRACE_MS, core->fleet.spec.kill_grace_ns / NS_PER_MS));
 }
 
-static json_t *task_info(
-	const struct core *core, const struct receiver *r, const struct placement *p)
+static json_t *task_info(const struct core *core, const struct receiver *r, json_t *resources)
 {
 	uint64_t grace_ns = core->fleet.spec.kill_grace_ns + GRACE_MORE_NS;
 
 	return json_pack("{s:s, s:{s:s}, s:{s:s}, s:o, s:{s:b, s:s, s:[s], s:{s:o}}, s:{s:{s:I}}}",
 		"name", r->name, "task_id", "value", r->task_id, "agent_id", "value", r->agent_id,
-		"resources", resources_write(&r->taken, p->offer->list, core->conf.role), "command",
-		"shell", 0, "value", core->conf.supervisor, "arguments", "millrace-supervisor",
-		"environment", "variables", environment(core, r), "kill_policy", "grace_period",
-		"nanoseconds", (json_int_t)grace_ns);
+		"resources", resources, "command", "shell", 0, "value", core->conf.supervisor,
+		"arguments", "millrace-supervisor", "environment", "variables",
+		environment(core, r), "kill_policy", "grace_period", "nanoseconds",
+		(json_int_t)grace_ns);
 }
 
 json_t *core_launch(const struct core *core, const struct receiver *r, const struct placement *p)
 {
-	return json_pack("[{s:s, s:{s:[o]}}]", "type", "LAUNCH", "launch", "task_infos",
-		task_info(core, r, p));
+	json_t *resources = resources_write(&r->taken, p->offer->list, core->conf.role);
+	json_t *volume = NULL;
+
+	if (p->volume != NULL) {
+		json_array_append_new(resources, json_deep_copy(p->volume));
+	} else if (r->taken.disk > 0) {
+		volume = volume_make(resources, r->volume, core->conf.mesos_principal);
+		if (volume == NULL) {
+			log_err("the disk that is reserved on %s is in several pieces, of which no "
+				"volume can be made",
+				r->slave);
+			json_decref(resources);
+			return NULL;
+		}
+	}
+	return volume_operations(task_info(core, r, resources), volume);
 }

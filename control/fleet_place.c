@@ -2,6 +2,7 @@
 // Which receivers want an offer, and which offer each takes.
 
 #include "control/fleet.h"
+#include "control/volume.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -51,13 +52,31 @@ static void new_task(const struct receiver *r, char *ret, size_t size)
 	snprintf(ret, size, "%s.%016" PRIx64, r->name, random);
 }
 
+// Where it is bound to be. A volume counts when a task has run with it: the call that was to make
+// it may have got lost.
+static bool has_log(const struct receiver *r)
+{
+	return r->slave[0] != '\0' && (r->volume[0] == '\0' || r->volume_made);
+}
+
+// path: on the slave; NULL: in a volume.
+static void begin_log(struct receiver *r, const char *path)
+{
+	if (path == NULL && r->volume[0] == '\0')
+		snprintf(r->volume, sizeof(r->volume), "%s", r->task_id); // never given twice
+	else if (path != NULL)
+		r->volume[0] = '\0';
+	snprintf(r->log_path, sizeof(r->log_path), "%s/%s", path != NULL ? path : VOLUME_PATH,
+		r->name);
+}
+
 static void take(struct fleet *fleet, struct receiver *r, const struct placement *p, int64_t now_ns)
 {
 	new_task(r, r->task_id, sizeof(r->task_id));
 	snprintf(r->agent_id, sizeof(r->agent_id), "%s", p->offer->agent_id);
-	if (r->slave[0] == '\0') {
+	if (!has_log(r)) {
 		snprintf(r->slave, sizeof(r->slave), "%s", p->offer->slave.hostname);
-		snprintf(r->log_path, sizeof(r->log_path), "%s/%s", p->log_path, r->name);
+		begin_log(r, p->log_path);
 	}
 	json_decref(r->attributes);
 	r->attributes = json_deep_copy(p->offer->slave.attributes);
@@ -121,8 +140,11 @@ static void place_one(struct fleet *fleet, struct receiver *r, struct placement_
 {
 	struct placement_receiver wanted = {.name = r->name,
 		.slave = r->slave[0] != '\0' ? r->slave : NULL,
+		.volume = r->volume[0] != '\0' ? r->volume : NULL,
+		.has_path = r->slave[0] != '\0' && r->volume[0] == '\0',
 		.last = r->launches > 0 ? &r->taken : NULL};
 	struct constraint_slave *others = calloc(SPEC_COUNT_MAX * 2, sizeof(*others));
+	unsigned others_count;
 
 	*ret = (struct placement){0};
 	if (others == NULL)
@@ -131,8 +153,12 @@ static void place_one(struct fleet *fleet, struct receiver *r, struct placement_
 		offers[i].excluded_why = why_not(r, &offers[i], kept_off[i]);
 		offers[i].excluded = offers[i].excluded_why != NULL;
 	}
-	placement_choose(&fleet->spec, &wanted, offers, count, others,
-		placed(fleet, r, others, SPEC_COUNT_MAX * 2), ret);
+	others_count = placed(fleet, r, others, SPEC_COUNT_MAX * 2);
+	placement_choose(&fleet->spec, &wanted, offers, count, others, others_count, ret);
+	if (ret->offer == NULL && wanted.volume != NULL && !r->volume_made) {
+		wanted.volume = NULL; // the call that was to make it got lost: once more
+		placement_choose(&fleet->spec, &wanted, offers, count, others, others_count, ret);
+	}
 	free(others);
 }
 

@@ -129,6 +129,7 @@ static void runs(struct fleet *fleet, struct receiver *r, int64_t now_ns)
 		history_add(&fleet->history, now_ns, "back", r->name, r->slave,
 			"its slave is reached again%s",
 			r->retiring ? ": it gives its log away" : "");
+	r->volume_made = r->volume[0] != '\0';
 	fleet_state(r, RECEIVER_RUNNING, now_ns, "runs");
 }
 

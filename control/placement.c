@@ -124,7 +124,9 @@ static bool find_log(struct choosing *c, const struct placement_offer *offer)
 
 	c->ret->volume = NULL;
 	c->ret->log_path = NULL;
-	if (c->spec->volume_bytes != 0) {
+	if (c->receiver->has_path && c->spec->volume_bytes != 0)
+		return true;
+	if (c->spec->volume_bytes != 0 || volume != NULL) {
 		if (volume == NULL)
 			return true;
 		c->ret->volume = find_volume(offer->list, volume);
@@ -169,7 +171,7 @@ static bool take(struct choosing *c, const struct candidate *candidate)
 
 	if (!allowed(c, offer))
 		return false;
-	if (c->ret->volume != NULL)
+	if (c->ret->volume != NULL || c->receiver->has_path)
 		need.disk = 0;
 	if (!resources_take(&offer->free, &need, c->receiver->last, &c->ret->taken, &missing)) {
 		refuse_missing(c, offer, &need, missing);

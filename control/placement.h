@@ -19,15 +19,17 @@ struct placement_offer {
 
 struct placement_receiver {
 	const char *name;
-	const char *slave;            // hostname it is bound to by its log; NULL: any
-	const char *volume;           // id of the persistent volume that it has; NULL: none yet
+	const char *slave;  // hostname it is bound to by its log; NULL: any
+	const char *volume; // id of the persistent volume that it has; NULL: none yet
+	bool has_path;      // its log is at a path of the slave's, whatever 'log' says now
 	const struct resources *last; // lcores and NICs it had; NULL: none
 };
 
 struct placement {
 	struct placement_offer *offer; // NULL: none fits
 	struct resources taken;
-	const char *log_path; // from the slave's attribute (borrowed); NULL with a volume
+	const char *log_path; // from the slave's attribute (borrowed); NULL with a volume, and with
+			      // has_path where the slave has no such attribute
 	const json_t *volume; // the entry of the list that is its volume (borrowed): goes into the
 			      // TaskInfo besides what resources_write() gives; NULL: it has none
 			      // yet, and 'taken' has the disk to make it of

@@ -29,6 +29,8 @@ static const struct field fields[] = {
 	FIELD(FIELD_TEXT, name),
 	FIELD(FIELD_TEXT, slave),
 	FIELD(FIELD_TEXT, log_path),
+	FIELD(FIELD_TEXT, volume),
+	FIELD(FIELD_BOOL, volume_made),
 	FIELD(FIELD_BOOL, retiring),
 	FIELD(FIELD_BOOL, moving),
 	FIELD(FIELD_BOOL, restart),

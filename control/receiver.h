@@ -27,7 +27,9 @@ enum receiver_state {
 struct receiver {
 	char name[RECEIVER_NAME_MAX];
 	char slave[RECEIVER_TEXT_MAX];    // hostname; "": its log is nowhere yet
-	char log_path[RECEIVER_TEXT_MAX]; // there
+	char log_path[RECEIVER_TEXT_MAX]; // there; relative to the sandbox: in the volume
+	char volume[RECEIVER_TEXT_MAX];   // Mesos' id of the persistent volume; "": a host path
+	bool volume_made;                 // a task has run with it
 	bool retiring;                    // gives its batches away and ends, then is no more
 	bool moving;                      // ... once another runs in its place
 	bool restart;                     // is to be ended once, when its turn comes

@@ -49,6 +49,38 @@ static bool read_path(const char *name, bool required, char *ret, char *why)
 	return false;
 }
 
+// Without its volume it would be in the sandbox, which Mesos removes some day with all in it. A
+// link as Mesos makes it is followed: the path is seen by people, and locked by millraced.
+static bool read_log(char *ret, char *why)
+{
+	char text[CONFIG_PATH_MAX], *volume, *name;
+	int len;
+
+	if (!read_text(TASK_LOG, true, text, sizeof(text), why))
+		return false;
+	name = strchr(text, '/');
+	if (name == text)
+		return read_path(TASK_LOG, true, ret, why);
+	if (name == NULL || name[1] == '\0' || strstr(text, "..") != NULL) {
+		snprintf(why, TASK_WHY_BYTES,
+			TASK_LOG ": '%.100s' is neither an absolute path nor VOLUME/NAME", text);
+		return false;
+	}
+	*name++ = '\0';
+	volume = realpath(text, NULL);
+	if (volume == NULL) {
+		snprintf(why, TASK_WHY_BYTES,
+			TASK_LOG ": there is no volume '%.100s' in the task's sandbox: %s", text,
+			strerror(errno));
+		return false;
+	}
+	len = snprintf(ret, CONFIG_PATH_MAX, "%s/%s", volume, name);
+	free(volume);
+	if (len >= CONFIG_PATH_MAX)
+		snprintf(why, TASK_WHY_BYTES, TASK_LOG ": its path is too long");
+	return len < CONFIG_PATH_MAX;
+}
+
 static bool read_ms(const char *name, uint64_t def, uint64_t *ret, char *why)
 {
 	const char *text = variable(name);
@@ -105,8 +137,7 @@ static void find_millraced(struct task *task)
 static bool read_texts(struct task *ret, char *why)
 {
 	return read_text(TASK_RECEIVER, true, ret->receiver, sizeof(ret->receiver), why) &&
-	       read_text(TASK_ID, true, ret->id, sizeof(ret->id), why) &&
-	       read_path(TASK_LOG, true, ret->log, why) &&
+	       read_text(TASK_ID, true, ret->id, sizeof(ret->id), why) && read_log(ret->log, why) &&
 	       read_text(TASK_HOSTNAME, true, ret->hostname, sizeof(ret->hostname), why) &&
 	       read_text(TASK_ZOOKEEPER, true, ret->zookeeper, sizeof(ret->zookeeper), why) &&
 	       read_path(TASK_ROOT, true, ret->root, why) &&

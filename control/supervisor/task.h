@@ -15,7 +15,9 @@
 // Of this slave, instead of the addresses of the file's ports, in their order: those of a port with
 // commas, ports with semicolons: "10.0.0.7/24,fd00::7/64;10.1.0.7/24"; "" or not there: the file's.
 #define TASK_ADDRESSES "MILLRACE_ADDRESSES"
-#define TASK_LOG "MILLRACE_LOG"             // absolute path: this receiver's 'data'
+// Path of this receiver's 'data'; "VOLUME/NAME" is below the working directory, where Mesos has put
+// a persistent volume of that name: task_read() makes a path out of it that outlives the sandbox.
+#define TASK_LOG "MILLRACE_LOG"
 #define TASK_HOSTNAME "MILLRACE_HOSTNAME"   // the slave, as Mesos names it
 #define TASK_ZOOKEEPER "MILLRACE_ZOOKEEPER" // "host:port,host:port"
 #define TASK_ROOT "MILLRACE_ROOT"           // "/millrace/CLUSTER"

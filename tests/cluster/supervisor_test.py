@@ -320,7 +320,8 @@ def what_would_end_the_same_way_is_not_tried_again(r):
             ({"NICS": "0000:03:00.0"}, 4, "can't take the place of 'af_packet:eth9'"),
             ({"LCORES": "1-x"}, 4, "is no list of numbers such as 0-3,8"),
             ({"ADDRESSES": "10.77.0.256/24"}, 4, "is no IPv4 or IPv6 address"),
-            ({"LOG": "data"}, 2, "MILLRACE_LOG: 'data' is no absolute path"),
+            ({"LOG": "data"}, 2, "MILLRACE_LOG: 'data' is neither an absolute path nor VOLUME/NAME"),
+            ({"LOG": "log/r1"}, 2, "there is no volume 'log' in the task's sandbox"),
             ({"ROOT": "millrace"}, 2, "MILLRACE_ROOT"),
             ({"MILLRACED": "/no/such/millraced"}, 1, "can't start /no/such/millraced: No such file")):
         task = cluster.task(**environment)
