@@ -124,10 +124,8 @@ static bool find_log(struct choosing *c, const struct placement_offer *offer)
 
 	c->ret->volume = NULL;
 	c->ret->log_path = NULL;
-	if (c->receiver->has_path && c->spec->volume_bytes != 0)
-		return true;
 	if (c->spec->volume_bytes != 0 || volume != NULL) {
-		if (volume == NULL)
+		if (volume == NULL) // one is made; or the log has a path from when 'log' said so
 			return true;
 		c->ret->volume = find_volume(offer->list, volume);
 		if (c->ret->volume == NULL)

@@ -295,6 +295,30 @@ static void a_new_volume_takes_reserved_disk_and_an_old_one_is_found(void **stat
 	assert_string_equal(got.why, "slave3: the volume vol8 is not in this offer");
 }
 
+// Whatever the order in which they came: all of a slave's are counted.
+static void all_receivers_of_a_slave_count(void **state)
+{
+	const struct spec spec = small_spec();
+	struct constraint_slave many[12];
+	char why[80];
+
+	(void)state;
+	for (unsigned fewest = 0; fewest < 4; fewest++) {
+		for (unsigned i = 0; i < 12; i++) {
+			unsigned slave = i % 4;
+
+			if (slave == fewest && i >= 8) // two there, three or four elsewhere
+				slave = (slave + 1) % 4;
+			many[i] = cluster.offers[slave].slave;
+		}
+		placement_choose(&spec, &(struct placement_receiver){.name = "receiver0"},
+			cluster.offers, cluster.count, many, 12, &got);
+		assert_ptr_equal(got.offer, &cluster.offers[fewest]);
+		snprintf(why, sizeof(why), "slave%u has the fewest receivers, 2, of", fewest);
+		assert_why(why);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -302,6 +326,7 @@ int main(void)
 			what_is_chosen_is_taken_out_of_the_offer, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			receivers_are_spread_over_the_slaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(all_receivers_of_a_slave_count, setup, teardown),
 		cmocka_unit_test_setup_teardown(the_offers_order_decides_nothing, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			a_slave_more_moves_nobody_between_the_others, setup, teardown),
