@@ -109,6 +109,21 @@ static uint64_t keep_current(struct millrace_cluster *c, uint64_t now, bool want
 	return UINT64_MAX;
 }
 
+// Whether nothing becomes durable though something waits: its receiver may have fallen ill.
+static bool is_stuck(struct millrace_cluster *c, uint64_t now)
+{
+	struct millrace_stats stats;
+	bool stuck;
+
+	if (now < c->look_at)
+		return false;
+	millrace_get_stats(c->m, &stats, sizeof(stats));
+	stuck = stats.bytes_kept > 0 && stats.acknowledged == c->acknowledged;
+	c->acknowledged = stats.acknowledged;
+	c->look_at = now + c->members.move_after_ns;
+	return stuck;
+}
+
 // When the handle is to be told to go somewhere; now: it is told.
 static uint64_t steer(struct millrace_cluster *c, uint64_t now, bool *ret_read)
 {
@@ -140,7 +155,8 @@ static uint64_t step(struct millrace_cluster *c)
 	if (c->handle == NULL)
 		return c->open_at;
 	due = steer(c, now, &wanted);
-	return earlier(due, keep_current(c, now, wanted));
+	wanted |= is_stuck(c, now);
+	return earlier(earlier(due, c->look_at), keep_current(c, now, wanted));
 }
 
 static void *cluster_main(void *arg)

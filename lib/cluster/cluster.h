@@ -20,8 +20,11 @@ struct millrace_cluster {
 	int session_timeout_ms;
 	char *servers, *name, *listener;
 	char live[CLUSTER_TEXT], senders[CLUSTER_TEXT]; // paths
-	zhandle_t *handle;                              // the thread's; NULL: none
-	uint64_t open_at;                               // the thread's
+	// The thread's.
+	zhandle_t *handle; // NULL: none
+	uint64_t open_at;
+	uint64_t look_at; // whether anything has become durable
+	uint64_t acknowledged;
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed; // of CLOCK_MONOTONIC

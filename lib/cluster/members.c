@@ -165,6 +165,10 @@ static void settle(struct member *member, uint64_t now)
 
 	if (well && !member->well)
 		member->since = now;
+	if (member->health != MEMBER_FAILED)
+		member->failed_since = 0;
+	else if (member->failed_since == 0)
+		member->failed_since = now;
 	member->well = well;
 }
 

@@ -33,7 +33,7 @@ struct member {
 	enum member_health health;
 	bool seen; // in the reading under way
 	bool leave;
-	uint64_t leave_since;
+	uint64_t leave_since, failed_since;
 	bool well;       // and not to be left, and with an address
 	uint64_t since;  // ... without a break
 	uint64_t left;   // when it was left because it failed

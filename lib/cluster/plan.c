@@ -102,7 +102,10 @@ unsigned members_wish(struct members *m, uint64_t now, uint64_t *ret_due, bool *
 		own = m->present;
 	} else if (here != NULL) {
 		*ret_due = own != m->present ? time_to_return(m, &m->list[own]) : UINT64_MAX;
-		// It is not told when one falls ill.
+		// One that answers and makes nothing durable is no failure to libmillrace.
+		if (here->health == MEMBER_FAILED)
+			*ret_due = here->failed_since + m->move_after_ns;
+		// It is not told when one falls ill, or is well again.
 		*ret_read = now >= *ret_due && now - m->read_at > FRESH_NS;
 	}
 	if (now < *ret_due || *ret_read)

@@ -26,6 +26,7 @@ from rig import MILLRACE, TREE, expect, expect_equal, wait_until
 SOURCES = 10
 RATE, SIZE = 200, 600
 MOVE_AFTER = 5.0
+SCHEMA = json.loads((TREE / "docs/schema/send-reliable.1.json").read_text())
 
 WORD = (1 << 64) - 1
 
@@ -67,6 +68,7 @@ class Sources:
         found = [self.c.account(process) for process in self.processes]
         for account in found:
             expect_equal(account["acknowledged"], account["sent"], "acknowledged events")
+            jsonschema.validate(account, SCHEMA["properties"]["data"])
             sent.add_account(account, SIZE)
         return found
 

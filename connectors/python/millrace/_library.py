@@ -36,7 +36,7 @@ class Stats(ctypes.Structure):
         "events", "acknowledged", "bytes_kept", "sent", "again", "datagrams", "datagram_bytes",
         "answers", "lost", "timeouts", "moves", "epochs", "rtt_ns", "cwnd")] + [
         ("receiver", ctypes.c_uint32), ("open", ctypes.c_uint32),
-        ("spool_bytes", ctypes.c_uint64)]
+        ("spool_bytes", ctypes.c_uint64), ("overlap", ctypes.c_uint64)]
 
 
 HANDLE = ctypes.c_void_p

@@ -91,6 +91,15 @@ static void what_makes_no_sense_is_a_usage_error(void **state)
 		"--reliable 127.0.0.1:9 --from /no/such/file",
 		"--reliable 127.0.0.1:9 --from /dev/null --size 20",
 		"--reliable 127.0.0.1:9 --from /dev/null --id 01234567",
+		"--cluster c",
+		"--cluster c --zookeeper 127.0.0.1",
+		"--cluster c/d --zookeeper 127.0.0.1:9",
+		"--cluster c --zookeeper 127.0.0.1:9 --listener a/b",
+		"--cluster c --zookeeper 127.0.0.1:9 127.0.0.1:9",
+		"--cluster c --zookeeper 127.0.0.1:9 --reliable 127.0.0.1:9",
+		"--cluster c --zookeeper 127.0.0.1:9 --flows 2",
+		"--zookeeper 127.0.0.1:9 --reliable 127.0.0.1:9",
+		"--listener a --reliable 127.0.0.1:9",
 	};
 
 	(void)state;

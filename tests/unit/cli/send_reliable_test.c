@@ -60,6 +60,19 @@ static json_int_t number(const json_t *data, const char *name)
 	return json_integer_value(value);
 }
 
+// The i-th of them is that of the receiver with this name and number.
+static void check_log(const json_t *logs, size_t i, const char *receiver, unsigned log)
+{
+	const json_t *found = json_array_get(logs, i);
+	char id[33];
+
+	snprintf(id, sizeof(id), "%02x01%028x", log, 0);
+	assert_string_equal(json_string_value(json_object_get(found, "receiver")), receiver);
+	assert_string_equal(json_string_value(json_object_get(found, "log_id")), id);
+	assert_int_equal(number(found, "epoch"), i + 1);
+	assert_int_equal(json_is_null(json_object_get(found, "from")), i == 0);
+}
+
 static void each_generated_event_arrives_and_is_accounted_for(void **state)
 {
 	const json_t *latency;
@@ -77,6 +90,9 @@ static void each_generated_event_arrives_and_is_accounted_for(void **state)
 	assert_int_equal(number(data, "sent"), 2000);
 	assert_int_equal(number(data, "acknowledged"), 2000);
 	assert_true(number(data, "retransmitted") > 0);
+	assert_int_equal(number(data, "overlap"), 0);
+	check_log(json_object_get(data, "logs"), 0, r.name, 1);
+	assert_int_equal(json_array_size(json_object_get(data, "logs")), 1);
 	latency = json_object_get(data, "ack_latency_ns");
 	assert_true(number(latency, "p50") > 0);
 	assert_true(number(latency, "p50") <= number(latency, "p99"));

@@ -285,6 +285,23 @@ static void a_return_wants_a_fresh_reading(void **state)
 	expect_no_wish();
 }
 
+static void one_that_says_that_it_failed_is_left(void **state)
+{
+	char failed[96], starting[96];
+
+	(void)state;
+	snprintf(failed, sizeof(failed), "%s failed", name_of(first));
+	snprintf(starting, sizeof(starting), "%s starting", name_of(first));
+	// Started again in time.
+	READ(failed, name_of(second));
+	now += MOVE_AFTER - SECOND;
+	READ(starting, name_of(second));
+	now += MOVE_AFTER;
+	expect_no_wish();
+	READ(failed, name_of(second));
+	expect_wish_at(second, now + MOVE_AFTER);
+}
+
 static void a_new_receiver_gets_its_sources(void **state)
 {
 	unsigned fourth;
@@ -389,6 +406,7 @@ int main(void)
 		TEST(it_comes_back_when_its_own_has_been_well_for_long),
 		TEST(one_that_fails_again_and_again_is_avoided_longer),
 		TEST(a_return_wants_a_fresh_reading),
+		TEST(one_that_says_that_it_failed_is_left),
 		TEST(a_new_receiver_gets_its_sources),
 		TEST(another_address_is_told_at_once),
 		TEST(the_listener_is_the_one_that_was_named),

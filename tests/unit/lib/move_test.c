@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #define RECEIVERS 3u
-#define FAILOVER_MS 1000u
+#define FAILOVER_MS 700u // below the time between two PROBEs, which are heard as well
 #define MS_NS 1000000ull
 
 // Receivers by number, in an order of its own.
