@@ -271,6 +271,20 @@ static void one_that_fails_again_and_again_is_avoided_longer(void **state)
 	expect_wish_at(first, now + SETTLE + spread);
 }
 
+static void a_planned_move_is_no_failure(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < 4; i++) {
+		assert_int_equal(tell(5000, name_of(first)), 0);
+		now += MOVE_AFTER;
+		expect_wish(second);
+		come(second);
+		assert_int_equal(tell(5000, NULL), 0);
+		expect_wish_at(first, now + SETTLE + cluster_spread(SOURCE, SETTLE));
+		come(first);
+	}
+}
+
 static void a_return_wants_a_fresh_reading(void **state)
 {
 	uint64_t due;
@@ -405,6 +419,7 @@ int main(void)
 		TEST(nobody_else_is_there_so_it_stays),
 		TEST(it_comes_back_when_its_own_has_been_well_for_long),
 		TEST(one_that_fails_again_and_again_is_avoided_longer),
+		TEST(a_planned_move_is_no_failure),
 		TEST(a_return_wants_a_fresh_reading),
 		TEST(one_that_says_that_it_failed_is_left),
 		TEST(a_new_receiver_gets_its_sources),
