@@ -4,107 +4,29 @@
 """The Mesos scheduler against real masters and agents."""
 
 import json
-import os
-import pathlib
-import signal
-import socket
-import subprocess
-import urllib.parse
-import urllib.request
 
+import mesos
 import rig
+import zookeeper
 from probe import Probe, launch
-from rig import expect, expect_equal, sh, wait_until
-
-PREFIX = pathlib.Path(os.environ.get("MESOS_PREFIX", "/tmp/mesos"))
-ZOOKEEPER = ":".join(f"/usr/share/java/{jar}.jar"
-                     for jar in ("zookeeper", "slf4j-log4j12", "log4j-1.2"))
+from rig import expect, expect_equal, wait_until
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return sock.getsockname()[1]
+def started(r, **more):
+    """Masters, as mesos.Masters() has them; one that is alone, when nothing more is said."""
+    return r.stack.enter_context(mesos.Masters(r.home / "masters", **more))
 
 
-class Daemon:
-    """A program with a port and a log, that can be killed and started again."""
-
-    def __init__(self, r, name, command):
-        self.r, self.name, self.command, self.process = r, name, command, None
-
-    def start(self):
-        env = {key: text for key, text in os.environ.items() if key != "SSL_CERT_FILE"}
-        with (self.r.home / f"{self.name}.log").open("ab") as log:
-            self.process = self.r.popen(self.command, stdout=log, stderr=log, env=env)
-        return self
-
-    def signal(self, number):
-        self.process.send_signal(number)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
+def agent_of(r, masters):
+    return r.stack.enter_context(mesos.Agent(
+        r.home / "agent", masters, "agent", resources=";lcores:[2-3];nics:{eth1,eth2}",
+        attributes={"rack": "r1"}))
 
 
-class Master(Daemon):
-    def __init__(self, r, name="master", *options):
-        self.port = free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        super().__init__(r, name, [
-            PREFIX / "bin/mesos-master", "--ip=127.0.0.1", f"--port={self.port}",
-            "--hostname=127.0.0.1", f"--work_dir={r.home / name}",
-            # Of which the agent hears, too: without ZooKeeper it looks for its master after these.
-            "--agent_ping_timeout=1secs", "--max_agent_ping_timeouts=3", *options])
-
-    def get(self, path):
-        with urllib.request.urlopen(f"http://{self.address}{path}", timeout=5) as answer:
-            return json.load(answer)
-
-    def wait_up(self):
-        def up():
-            try:
-                return self.get("/health") or True
-            except ValueError:
-                return True  # an empty body
-            except OSError:
-                return False
-        wait_until(up, f"{self.name}", 30)
-        return self
-
-    def teardown(self, framework_id):
-        data = urllib.parse.urlencode({"frameworkId": framework_id}).encode()
-        with urllib.request.urlopen(f"http://{self.address}/teardown", data, timeout=5) as answer:
-            answer.read()
-
-
-class Agent(Daemon):
-    def __init__(self, r, master, name="agent", *options):
-        home = r.home / name
-        super().__init__(r, name, [
-            PREFIX / "bin/mesos-agent", "--ip=127.0.0.1", f"--port={free_port()}",
-            f"--hostname={name}", f"--master={master}", f"--work_dir={home / 'work'}",
-            f"--runtime_dir={home / 'run'}", f"--fetcher_cache_dir={home / 'fetch'}",
-            f"--launcher_dir={PREFIX / 'bin'}", "--launcher=posix", "--isolation=posix/cpu,posix/mem",
-            "--systemd_enable_support=false", "--attributes=rack:r1",
-            "--resources=cpus:4;mem:2048;disk:1024;ports:[31000-31100];lcores:[2-3];nics:{eth1,eth2}",
-            *options])
-        r.stack.callback(end_tasks, home)
-
-
-def end_tasks(home):
-    """Executors outlive their agent."""
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            env = pathlib.Path(f"/proc/{pid}/environ").read_bytes()
-            if f"{home}/".encode() in env and int(pid) != os.getpid():
-                os.kill(int(pid), signal.SIGKILL)
-        except OSError:
-            pass
-
-
-def cluster(r, *options):
-    master = Master(r, "master", *options).start().wait_up()
-    return master, Agent(r, master.address).start()
+def cluster(r):
+    """A master, its agent, and where the master is."""
+    masters = started(r)
+    return masters, agent_of(r, masters), masters.url()
 
 
 def offered(probe):
@@ -135,8 +57,8 @@ def reconcile_until(probe, state, task_id):
 
 
 def test_life_of_a_task(r):
-    master, _ = cluster(r)
-    probe = Probe(r, master.address, backoff_max_ms=1000).start()
+    masters, _, address = cluster(r)
+    probe = Probe(r, address, backoff_max_ms=1000).start()
     framework_id = probe.next("subscribed")["framework_id"]
     offer_id, agent_id, offer = offered(probe)
     expect_equal({"cpus", "mem", "disk", "ports", "lcores", "nics"},
@@ -145,10 +67,12 @@ def test_life_of_a_task(r):
     probe.do("decline", offer_id, 0.5)
     agent_id = run_task(probe, "t1")
     # An update that wasn't acknowledged would come again, and hold the next one back.
-    framework = next(f for f in master.get("/frameworks")["frameworks"] if f["id"] == framework_id)
-    expect_equal([(t["id"], t["state"]) for t in framework["tasks"]], [("t1", "TASK_RUNNING")], "tasks")
+    expect_equal({name: task["state"] for name, task in masters.tasks().items()},
+                 {"t1": "TASK_RUNNING"}, "tasks")
+    framework = masters.frameworks()[framework_id]["framework_info"]
     expect(framework["checkpoint"] and framework["failover_timeout"] == 60, "what the master knows")
-    expect({"PARTITION_AWARE", "MULTI_ROLE"} <= set(framework["capabilities"]), "capabilities")
+    expect_equal({each["type"] for each in framework["capabilities"]},
+                 {"PARTITION_AWARE", "MULTI_ROLE"}, "capabilities")
     probe.do("kill", "t1", agent_id, 1)
     probe.ack(probe.next_update("TASK_KILLED", "t1", 20))
     probe.do("reconcile", json.dumps([{"task_id": {"value": "never"}, "agent_id": {"value": agent_id}}]))
@@ -165,16 +89,16 @@ def test_life_of_a_task(r):
 
 
 def test_task_outlives_its_framework(r):
-    master, agent = cluster(r)
-    probe = Probe(r, master.address, label="first").start()
+    _, agent, address = cluster(r)
+    probe = Probe(r, address, label="first").start()
     framework_id = probe.next("subscribed")["framework_id"]
     agent_id = run_task(probe, "t1")
     probe.process.kill()
-    second = Probe(r, master.address, label="second").start(framework_id)
+    second = Probe(r, address, label="second").start(framework_id)
     expect_equal(second.next("subscribed")["framework_id"], framework_id, "the id")
     reconcile_until(second, "TASK_RUNNING", "t1")
     # A third takes it from the second, which lets it go.
-    third = Probe(r, master.address, label="third").start(framework_id)
+    third = Probe(r, address, label="third").start(framework_id)
     third.next("subscribed")
     heard = second.next("ended")
     expect_equal(heard["end"], "FAILED_OVER", heard["why"])
@@ -188,11 +112,11 @@ def test_task_outlives_its_framework(r):
 
 
 def test_removed_framework(r):
-    master, _ = cluster(r)
-    probe = Probe(r, master.address).start()
+    masters, _, address = cluster(r)
+    probe = Probe(r, address).start()
     framework_id = probe.next("subscribed")["framework_id"]
     run_task(probe, "t1")
-    master.teardown(framework_id)
+    masters.teardown(framework_id)
     heard = probe.next("ended", 20)
     expect_equal(heard["end"], "REMOVED", heard["why"])
     probe.start()
@@ -201,13 +125,13 @@ def test_removed_framework(r):
 
 
 def test_master_dies_and_comes_back(r):
-    master, _ = cluster(r)
-    probe = Probe(r, master.address, backoff_max_ms=1000).start()
+    masters, _, address = cluster(r)
+    probe = Probe(r, address, backoff_max_ms=1000).start()
     framework_id = probe.next("subscribed")["framework_id"]
     run_task(probe, "t1")
-    master.kill()
+    masters.kill()
     probe.next("disconnected")
-    master.start()
+    masters.restart()
     heard = probe.next("subscribed", 60)
     expect_equal(heard["framework_id"], framework_id, "the id")
     reconcile_until(probe, "TASK_RUNNING", "t1")
@@ -216,85 +140,55 @@ def test_master_dies_and_comes_back(r):
 
 def test_frozen_master(r):
     """Its connection stands, and nothing comes."""
-    master, _ = cluster(r)
-    probe = Probe(r, master.address, misses=1, answer_ms=1000, backoff_max_ms=1000).start()
+    masters, _, address = cluster(r)
+    probe = Probe(r, address, misses=1, answer_ms=1000, backoff_max_ms=1000).start()
     framework_id = probe.next("subscribed")["framework_id"]
-    master.signal(signal.SIGSTOP)
+    masters.pause(1)
     expect("no heartbeat" in probe.next("disconnected", 40)["why"], "why")
     probe.wait_log("did not answer")
-    master.signal(signal.SIGCONT)
+    masters.resume(1)
     expect_equal(probe.next("subscribed", 30)["framework_id"], framework_id, "the id")
     expect_equal(probe.all("ended"), [], "ends")
     probe.quit()
 
 
 def test_credentials(r):
-    (r.home / "credentials").write_text(json.dumps(
-        {"credentials": [{"principal": "millrace", "secret": "se-cret"}]}))
     (r.home / "acls").write_text(json.dumps({"register_frameworks": [
         {"principals": {"values": ["millrace"]}, "roles": {"values": ["events"]}},
         {"principals": {"type": "ANY"}, "roles": {"type": "NONE"}}]}))
-    master = Master(r, "master", "--authenticate_http_frameworks", "--http_framework_authenticators=basic",
-                    f"--credentials={r.home}/credentials", f"--acls={r.home}/acls").start().wait_up()
-    Agent(r, master.address).start()
+    masters = started(r, credentials={"millrace": "se-cret"}, flags={"acls": r.home / "acls"})
+    address = masters.url()
+    agent_of(r, masters)
     for label, more in (("none", {}), ("wrong", {"principal": "millrace", "secret": "x"}),
                         ("role", {"principal": "millrace", "secret": "se-cret", "role": "other"})):
-        probe = Probe(r, master.address, label=label, **more).start()
+        probe = Probe(r, address, label=label, **more).start()
         heard = probe.next("ended")
         expect_equal(heard["end"], "REFUSED", heard["why"])
         probe.quit()
-    probe = Probe(r, master.address, principal="millrace", secret="se-cret", role="events").start()
+    probe = Probe(r, address, principal="millrace", secret="se-cret", role="events").start()
     probe.next("subscribed")
     run_task(probe, "t1")
     probe.quit()
 
 
-def start_zookeeper(r):
-    port = free_port()
-    home = r.home / "zookeeper"
-    home.mkdir()
-    (home / "zoo.cfg").write_text(f"tickTime=500\ndataDir={home}\nclientPort={port}\n"
-                                  "clientPortAddress=127.0.0.1\nadmin.enableServer=false\n")
-    Daemon(r, "zookeeper-server", [
-        "java", "-Xmx128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{home}:{ZOOKEEPER}",
-        "org.apache.zookeeper.server.quorum.QuorumPeerMain", home / "zoo.cfg"]).start()
-
-    def up():
-        try:
-            return socket.create_connection(("127.0.0.1", port), 1).close() is None
-        except OSError:
-            return False
-    wait_until(up, "ZooKeeper", 30)
-    return f"zk://127.0.0.1:{port}/mesos"
-
-
 def test_two_masters(r):
     """The standby redirects; when the leader is killed the other one takes over, 503 at first."""
-    zk = start_zookeeper(r)
-    options = (f"--zk={zk}", "--quorum=1", "--zk_session_timeout=2secs")
-    first, second = (Master(r, name, *options).start().wait_up() for name in ("master1", "master2"))
-    Agent(r, zk).start()
-    leads = {first.address: first, second.address: second}
-
-    def led_by():
-        try:
-            found = {m.get("/state").get("leader_info", {}).get("port") for m in (first, second)}
-        except OSError:
-            return None  # it waits for one, or recovers
-        return found.pop() if len(found) == 1 else None
-    port = wait_until(led_by, "a leader", 30)
-    leader = leads.pop(f"127.0.0.1:{port}")
-    (standby,) = leads.values()
+    ensemble = r.stack.enter_context(zookeeper.Ensemble(r.home / "zookeeper", servers=1))
+    masters = started(r, zookeeper=ensemble, count=2)
+    agent_of(r, masters)
+    leader = masters.wait_leader()
+    first, second = masters.hosts()
+    leading, standby = (first, second) if leader == 1 else (second, first)
     # Only the standby is known: it redirects.
-    probe = Probe(r, standby.address, backoff_max_ms=1000).start()
+    probe = Probe(r, standby, backoff_max_ms=1000).start()
     heard = probe.next("subscribed", 30)
-    expect_equal(heard["master"], leader.address, "the master")
+    expect_equal(heard["master"], leading, "the master")
     run_task(probe, "t1")
-    probe.do("masters", f"{leader.address},{standby.address}")
-    leader.kill()
+    probe.do("masters", f"{leading},{standby}")
+    masters.kill(leader)
     probe.next("disconnected")
     again = probe.next("subscribed", 60)
-    expect_equal((again["master"], again["framework_id"]), (standby.address, heard["framework_id"]),
+    expect_equal((again["master"], again["framework_id"]), (standby, heard["framework_id"]),
                  "the other master")
     reconcile_until(probe, "TASK_RUNNING", "t1")
     print(f"     what it went through: {probe.log().count('will try again')} complaints")
