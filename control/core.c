@@ -202,7 +202,8 @@ static int open_mesos(struct core *core)
 	err = mesos_new(&core->mesos, &options, &core_mesos_handlers, core);
 	free(secret);
 	return err != 0 ? err
-			: leading_new(&core->leading, core->loop, conf->mesos, on_masters, core);
+			: leading_new(&core->leading, core->loop, conf->mesos, options.ca != NULL,
+				  on_masters, core);
 }
 
 static int open_election(struct core *core)

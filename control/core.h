@@ -88,6 +88,7 @@ struct core {
 	bool framework_changed;
 	json_t *senders; // as stored last; NULL: not known
 	enum core_framework framework;
+	bool framework_failed; // a try to subscribe, of those since it was lost
 	char framework_why[MESOS_WHY_BYTES], master[CONFIG_PATH_MAX];
 	bool suppressed;
 	struct core_offer *offers;

@@ -33,6 +33,7 @@ static void on_subscribed(void *arg, const char *framework_id, const char *maste
 
 	core->framework = FRAMEWORK_SUBSCRIBED;
 	core->framework_why[0] = '\0';
+	core->framework_failed = false;
 	core->suppressed = false;
 	snprintf(core->master, sizeof(core->master), "%s", master);
 	core->fleet.offers_since_ns = core_now_ns();
@@ -49,6 +50,15 @@ static void on_subscribed(void *arg, const char *framework_id, const char *maste
 	core->reconciliations = 0;
 	core_reconcile(core);
 	core_step(core);
+}
+
+static void on_failed(void *arg, const char *why)
+{
+	struct core *core = arg;
+
+	core->framework_failed = true;
+	snprintf(core->framework_why, sizeof(core->framework_why), "%s", why);
+	core_step_soon(core);
 }
 
 static void on_update(void *arg, const json_t *status)
@@ -118,6 +128,7 @@ static bool on_may(void *arg)
 
 const struct mesos_handlers core_mesos_handlers = {
 	.subscribed = on_subscribed,
+	.failed = on_failed,
 	.offers = on_offers,
 	.rescinded = on_rescinded,
 	.update = on_update,
@@ -131,6 +142,7 @@ void core_mesos_start(struct core *core)
 {
 	core->framework = FRAMEWORK_CONNECTING;
 	snprintf(core->framework_why, sizeof(core->framework_why), "begins");
+	core->framework_failed = false;
 	if (mesos_start(core->mesos, core->framework_id) != 0)
 		log_err("can't begin to subscribe to Mesos");
 }

@@ -74,6 +74,9 @@ static json_t *alarms(const struct core *core)
 	if (core->framework == FRAMEWORK_REFUSED)
 		alarm_add(ret, "framework_refused", core->framework_why,
 			"mesos.principal, mesos.secret, mesos.role");
+	if (core->framework == FRAMEWORK_CONNECTING && core->framework_failed)
+		alarm_add(ret, "mesos_unreachable", core->framework_why,
+			"Mesos' masters, mesos.master, and mesos.ca for https");
 	if (core->load_failed)
 		alarm_add(ret, "state_unreadable",
 			"the state in ZooKeeper is not what a leader stores",

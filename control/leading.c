@@ -12,14 +12,18 @@
 
 #define ZK_SCHEME "zk://"
 #define PREFIX "json.info_"
+#define NAME_MAX_BYTES 253 // of DNS
+#define NAME_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_."
+#define LEADER_BYTES 384 // that, an address, and two ports
 #define SESSION_TIMEOUT_NS 10000000000u
 
 struct leading {
 	struct zk *zk; // NULL: a list
 	struct watching *watching;
+	bool named;
 	void (*found)(void *arg, const char *masters);
 	void *arg;
-	char leader[256]; // as last told
+	char leader[LEADER_BYTES]; // as last told
 };
 
 struct lowest {
@@ -36,20 +40,38 @@ static void take_lowest(void *arg, const char *name, const json_t *json)
 	*lowest = (struct lowest){name, json};
 }
 
+// One that could be taken for something else would spoil the list.
+static bool is_name(const char *text)
+{
+	size_t len = text != NULL ? strlen(text) : 0;
+
+	return len > 0 && len <= NAME_MAX_BYTES && strspn(text, NAME_CHARACTERS) == len;
+}
+
+// ret: LEADER_BYTES.
+static void put_leader(const struct leading *m, const json_t *address, char *ret)
+{
+	const char *ip = json_string_value(json_object_get(address, "ip"));
+	const char *name = json_string_value(json_object_get(address, "hostname"));
+	uint64_t port = (uint64_t)json_integer_value(json_object_get(address, "port"));
+	int len = 0;
+
+	*ret = '\0';
+	if (ip == NULL)
+		return;
+	if (m->named && is_name(name) && strcmp(name, ip) != 0)
+		len = snprintf(ret, LEADER_BYTES, "%s:%" PRIu64 ",", name, port);
+	snprintf(ret + len, LEADER_BYTES - (size_t)len,
+		strchr(ip, ':') != NULL ? "[%.64s]:%" PRIu64 : "%.64s:%" PRIu64, ip, port);
+}
+
 static void tell(struct leading *m)
 {
 	struct lowest lowest = {0};
-	const json_t *address;
-	const char *ip;
-	char leader[256] = "";
+	char leader[LEADER_BYTES];
 
 	watching_each(m->watching, take_lowest, &lowest);
-	address = json_object_get(lowest.json, "address");
-	ip = json_string_value(json_object_get(address, "ip"));
-	if (ip != NULL)
-		snprintf(leader, sizeof(leader),
-			strchr(ip, ':') != NULL ? "[%s]:%" PRIu64 : "%s:%" PRIu64, ip,
-			(uint64_t)json_integer_value(json_object_get(address, "port")));
+	put_leader(m, json_object_get(lowest.json, "address"), leader);
 	if (strcmp(leader, m->leader) == 0)
 		return;
 	snprintf(m->leader, sizeof(m->leader), "%s", leader);
@@ -101,7 +123,7 @@ static int follow(struct leading *m, struct loop *loop, const char *where)
 	return err != 0 ? err : watching_new(&m->watching, &watching);
 }
 
-int leading_new(struct leading **ret, struct loop *loop, const char *where,
+int leading_new(struct leading **ret, struct loop *loop, const char *where, bool named,
 	void (*found)(void *arg, const char *masters), void *arg)
 {
 	struct leading *m = calloc(1, sizeof(*m));
@@ -109,6 +131,7 @@ int leading_new(struct leading **ret, struct loop *loop, const char *where,
 
 	if (m == NULL)
 		return -ENOMEM;
+	m->named = named;
 	m->found = found;
 	m->arg = arg;
 	*ret = m;

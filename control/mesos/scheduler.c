@@ -100,10 +100,12 @@ void scheduler_failed(struct mesos *m, enum retry how, const char *why)
 	m->at++;
 	if (how == RETRY_NEXT && ++m->tried < m->masters.count) {
 		loop_timer_set(m->options.loop, &m->retry, 0);
-		return;
+	} else {
+		m->tried = 0;
+		try_later(m);
 	}
-	m->tried = 0;
-	try_later(m);
+	if (m->handlers.failed != NULL)
+		m->handlers.failed(m->arg, why);
 }
 
 // One that lived for some time is sought again at once; one that ended as soon as it was there

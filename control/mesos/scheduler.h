@@ -43,6 +43,8 @@ enum mesos_end {
 // but mesos_free().
 struct mesos_handlers {
 	void (*subscribed)(void *arg, const char *framework_id, const char *master);
+	// A try to subscribe failed; others follow. NULL: the log alone tells.
+	void (*failed)(void *arg, const char *why);
 	void (*offers)(void *arg, const json_t *offers); // array
 	void (*rescinded)(void *arg, const char *offer_id);
 	void (*update)(void *arg, const json_t *status); // TaskStatus; acknowledged by the owner

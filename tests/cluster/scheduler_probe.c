@@ -27,8 +27,8 @@
 static struct loop *loop;
 static struct mesos *mesos;
 static bool may = true, counting;
-static const char *const events[] = {"subscribed", "offers", "rescinded", "update", "agent_lost",
-	"disconnected", "ended", "may"};
+static const char *const events[] = {"subscribed", "failed", "offers", "rescinded", "update",
+	"agent_lost", "disconnected", "ended", "may"};
 #define EVENTS (sizeof(events) / sizeof(events[0]))
 static char *on_event[EVENTS];
 static uint64_t backoff_ms = 50, backoff_max_ms = 400, answer_ms, misses = 3;
@@ -87,6 +87,13 @@ static void on_subscribed(void *arg, const char *framework_id, const char *maste
 	(void)arg;
 	say("subscribed", json_pack("{s:s, s:s}", "framework_id", framework_id, "master", master));
 	heard("subscribed");
+}
+
+static void on_failed(void *arg, const char *why)
+{
+	(void)arg;
+	say("failed", json_pack("{s:s}", "why", why));
+	heard("failed");
 }
 
 static void on_offers(void *arg, const json_t *offers)
@@ -377,8 +384,15 @@ static bool read_option(const char *text)
 
 static int make(void)
 {
-	static const struct mesos_handlers handlers = {on_subscribed, on_offers, on_rescinded,
-		on_update, on_agent_lost, on_disconnected, on_ended, on_may};
+	static const struct mesos_handlers handlers = {.subscribed = on_subscribed,
+		.failed = on_failed,
+		.offers = on_offers,
+		.rescinded = on_rescinded,
+		.update = on_update,
+		.agent_lost = on_agent_lost,
+		.disconnected = on_disconnected,
+		.ended = on_ended,
+		.may = on_may};
 	struct mesos_options o = {.principal = principal,
 		.secret = secret,
 		.ca = ca,

@@ -6,9 +6,9 @@
 
 import json
 import signal
-import socket
 import time
 
+import daemons
 import master_double
 import rig
 from master_double import accept, cut, error, redirect, refuse, silent
@@ -18,8 +18,7 @@ from rig import expect, expect_equal, wait_until
 
 def gone_port():
     """Where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        return f"127.0.0.1:{sock.getsockname()[1]}"
+    return f"127.0.0.1:{daemons.free_ports(1)[0]}"
 
 
 # --- to a master
@@ -133,6 +132,8 @@ def test_waits_out_503(r):
     expect_equal(len(master.requests), 7, "tries")
     expect(time.monotonic() - begin > 0.05, "there were pauses")
     expect_equal(probe.log().count("503: recovering"), 1, "complaints")
+    expect_equal([heard["why"] for heard in probe.all("failed")],
+                 [f"{master.address} answered 503: recovering"] * 6, "what the owner hears")
     probe.expect_not_heard("disconnected", "there was no stream")
     probe.quit()
 
