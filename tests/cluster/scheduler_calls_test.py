@@ -7,11 +7,12 @@ TLS, and the offers of a large cluster."""
 
 import json
 
+import certificates
 import master_double
 import rig
 from master_double import redirect
 from probe import Probe, double, launch, pause, subscribed
-from rig import expect, expect_equal, sh, wait_until
+from rig import expect, expect_equal, wait_until
 
 
 def test_tasks(r):
@@ -246,18 +247,10 @@ def test_credentials(r):
     probe.quit()
 
 
-def certificate(r, name, host):
-    key, cert = r.home / f"{name}.key", r.home / f"{name}.crt"
-    sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-       "-keyout", key, "-out", cert, "-days", "2", "-subj", f"/CN={name}",
-       "-addext", f"subjectAltName={host}")
-    return cert, key
-
-
 def test_tls(r):
-    cert, key = certificate(r, "good", "IP:127.0.0.1")
-    other, other_key = certificate(r, "other", "IP:127.0.0.1")
-    elsewhere, elsewhere_key = certificate(r, "elsewhere", "IP:127.0.0.2")
+    cert, key = certificates.make(r.home, "good", "127.0.0.1")
+    other, other_key = certificates.make(r.home, "other", "127.0.0.1")
+    elsewhere, elsewhere_key = certificates.make(r.home, "elsewhere", "127.0.0.2")
     master = double(r, tls=(cert, key))
     probe, _ = subscribed(r, master, ca=cert, label="good")
     probe.do("revive")
@@ -274,7 +267,8 @@ def test_tls(r):
     # No falling back to plain http, not by a redirect either.
     plain = double(r)
     master.next(redirect(plain.address, "http://{}/api/v1/scheduler"))
-    probe = Probe(r, master.address, ca=cert, label="plain", backoff_ms=60000, backoff_max_ms=60000).start()
+    probe = Probe(r, master.address, ca=cert, label="plain", answer_ms=500, backoff_ms=60000,
+                  backoff_max_ms=60000).start()
     probe.wait_log("will try again")
     expect_equal(plain.requests, [], "requests")
     probe.quit()

@@ -106,7 +106,7 @@ class Client:
         for line in iter(self.file.readline, b"\r\n"):
             if not line:
                 return None
-            key, _, text = line.decode().partition(":")
+            key, _, text = line.decode("latin-1").partition(":")
             headers[key.lower()] = text.strip()
         body = self.file.read(int(headers.get("content-length", 0)))
         return first[1].decode(), headers, body

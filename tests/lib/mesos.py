@@ -22,6 +22,7 @@ import subprocess
 import sys
 import uuid
 
+import certificates
 import daemons
 import rig
 
@@ -40,7 +41,7 @@ RESOURCES = "cpus:4;mem:2048;disk:1024;ports:[31000-31100]"
 
 # It would send the library's own OpenSSL to another's certificates.
 ENVIRONMENT = {"SSL_CERT_FILE": None, "SSL_CERT_DIR": None, "GLOG_logbufsecs": "0"}
-CIPHERS = "ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:AES128-GCM-SHA256"
+CIPHERS = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384"
 
 
 class MesosError(Exception):
@@ -78,15 +79,11 @@ def program(name, flags):
 
 
 class Tls:
-    """A certificate for masters: 'ca' is what clients trust. Mesos is told by the environment."""
+    """A certificate for masters, by their address or their name: 'ca' is what clients trust. Mesos is
+    told by the environment."""
 
-    def __init__(self, directory, address):
-        self.home = pathlib.Path(directory)
-        self.home.mkdir(parents=True, exist_ok=True)
-        self.ca, self.key = self.home / "cert.pem", self.home / "key.pem"
-        rig.sh("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj",
-               f"/CN={address}", "-addext", f"subjectAltName=IP:{address}", "-keyout", self.key,
-               "-out", self.ca)
+    def __init__(self, directory, host):
+        self.ca, self.key = certificates.make(directory, "master", host)
 
     def environment(self):
         """Agents, and executors, may do without: only who asks for TLS gets it."""
@@ -96,7 +93,10 @@ class Tls:
             "REQUIRE_CLIENT_CERT": "false", "ENABLE_TLS_V1_2": "true"}.items()}
 
     def context(self):
-        return ssl.create_default_context(cafile=str(self.ca))
+        """For the tests' own questions, which go to the address."""
+        context = ssl.create_default_context(cafile=str(self.ca))
+        context.check_hostname = False
+        return context
 
 
 def basic(principal, secret):
@@ -138,8 +138,8 @@ class Masters:
         self.zookeeper, self.path, self.count = zookeeper, path, count
         self.home.mkdir(parents=True, exist_ok=True)
         self.credentials = credentials
-        self.tls = Tls(self.home / "tls", address) if tls else None
         self.flags = flags or {}
+        self.tls = Tls(self.home, self.flags.get("hostname", address)) if tls else None
         self.masters, self.ports = {}, {}
 
     def __enter__(self):

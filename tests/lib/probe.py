@@ -66,7 +66,9 @@ class Probe:
         self.do("ack", json.dumps(status))
 
     def counters(self):
-        self.do("counters")
+        before = len(self.all("counters"))
+        self.do("counters")  # whose result may be that of a command within a callback
+        wait_until(lambda: len(self.all("counters")) > before, "counters")
         return self.all("counters")[-1]
 
     def quit(self):

@@ -5,7 +5,6 @@ import http.client
 import json
 import socket
 import ssl
-import subprocess
 
 import pyarrow as pa
 
@@ -19,17 +18,6 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self.path)
-
-
-def make_certificate(directory):
-    """A key and a certificate of its own for 127.0.0.1."""
-    certificate, key = directory / "api.crt", directory / "api.key"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-                    "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key,
-                    "-out", certificate], check=True, stderr=subprocess.DEVNULL)
-    key.chmod(0o600)
-    return certificate, key
 
 
 class Client:

@@ -10,6 +10,7 @@ import pathlib
 import re
 import tempfile
 
+import certificates
 import checker
 import kafka
 import rig
@@ -39,19 +40,9 @@ def sasl(password, authority=None):
             "ssl.ca.location": authority or TLS_HOME / "broker.crt"}
 
 
-def certify(home, name, address):
-    """A certificate that is its own authority, and its key."""
-    certificate, key = home / f"{name}.crt", home / f"{name}.key"
-    sh("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-       "-days", "2", "-subj", f"/CN={address}", "-addext", f"subjectAltName=IP:{address}", "-keyout",
-       key, "-out", certificate)
-    key.chmod(0o600)
-    return certificate, key
-
-
 def broker_tls(home):
     """What the broker's listener for clients needs."""
-    certificate, key = certify(home, "broker", kafka.BROKER_ADDRESS)
+    certificate, key = certificates.make(home, "broker", kafka.BROKER_ADDRESS)
     both = home / "broker.pem"
     both.write_text(key.read_text() + certificate.read_text())
     return (f"listener.name.client.ssl.keystore.location={both}\n"
@@ -60,7 +51,7 @@ def broker_tls(home):
 
 def api_of(home):
     """TCP with a certificate of its own."""
-    certificate, key = certify(home, "api", "127.0.0.1")
+    certificate, key = certificates.make(home)
     return {"listen": "127.0.0.1:8443", "certificate": certificate, "key": key,
             "tokens": secret_file(home / "tokens", f"admin operator {TOKEN}")}
 
@@ -108,7 +99,7 @@ def canaries_are_told_nowhere(r, cluster):
     receiver = receiver_of(r, net, [
         kafka_sink(cluster, "right", sasl(f"file:{right}")),
         kafka_sink(cluster, "wrong", sasl(f"env:{VARIABLE}"), required=False),
-        kafka_sink(cluster, "strange", sasl(f"file:{right}", certify(secrets, "other", "10.0.0.1")[0]),
+        kafka_sink(cluster, "strange", sasl(f"file:{right}", certificates.make(secrets, "other", "10.0.0.1")[0]),
                    required=False)], api=api_of(secrets))
     os.environ[VARIABLE] = WRONG
     try:

@@ -10,9 +10,10 @@ import re
 import ssl
 import threading
 
+import certificates
 import jsonschema
 import rig
-from pull import Client, Consumer, make_certificate
+from pull import Client, Consumer
 from rig import TREE, expect, expect_equal, wait_until
 
 API_PORT = 8443
@@ -127,7 +128,7 @@ def tls(net, certificate, token):
 
 def with_tls(r, net):
     receiver = r.receiver(net)
-    certificate, key = make_certificate(receiver.home)
+    certificate, key = certificates.make(receiver.home)
     tokens = receiver.home / "tokens"
     tokens.touch(0o600)
     tokens.write_text("".join(f"{role} {role}er {secret}\n" for role, secret in TOKENS.items()))

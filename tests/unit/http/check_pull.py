@@ -18,7 +18,8 @@ sys.path.insert(0, str(TREE / "tests/lib"))
 try:
     import jsonschema
     import pyarrow  # noqa: F401, which pull needs
-    from pull import Client, Consumer, make_certificate
+    import certificates
+    from pull import Client, Consumer
 except ImportError as missing:
     print(f"skipped: {missing} (scripts/deps.sh test)")
     sys.exit(77)
@@ -33,7 +34,7 @@ class Server:
         self.socket = directory / "socket"
         self.command = [sys.argv[2], directory / "0", self.socket, str(retain)]
         if tls:
-            self.certificate, key = make_certificate(directory)
+            self.certificate, key = certificates.make(directory)
             tokens = directory / "tokens"
             tokens.touch(0o600)
             tokens.write_text("".join(f"{role} {role}er {secret}\n"
