@@ -8,7 +8,6 @@ import json
 import os
 import pathlib
 import signal
-import sys
 import time
 
 import cluster
@@ -289,31 +288,17 @@ def what_is_shown_is_as_the_schemas_say(c):
         expect(shown.returncode in (0, 1) and shown.stdout, f"{what}: {shown}")
 
 
-TESTS = (placed_by_the_file, wrong_credentials_are_said, ended_tasks_come_back_to_their_log,
-         an_executor_that_dies_takes_its_receiver_along,
-         nothing_is_launched_that_is_not_stored, masters_change,
-         an_agent_is_started_again, an_unreachable_slave_is_waited_for,
-         one_unreachable_for_long_is_replaced, drained_and_back, restarted_in_turn,
-         a_slave_gone_for_good, a_file_that_cannot_run_is_damped,
-         a_removed_framework_is_not_made_again_by_itself, what_is_shown_is_as_the_schemas_say)
-
-
 def main():
     with cluster.Cluster(masters=2, master_flags=QUICK, mesos_credentials={"millrace": "secret"}) as c:
-        c.wait_leader()
         c.masters.wait_agents(*c.agents)
-        for test in TESTS:
-            if len(sys.argv) > 1 and test.__name__ not in sys.argv[1:] and test is not placed_by_the_file:
-                continue
-            began = time.monotonic()
-            try:
-                test(c)
-            except Exception:
-                print(c.tell(), flush=True)
-                raise
-            print(f"ok   {test.__name__} {time.monotonic() - began:.1f} s", flush=True)
+        cluster.run(c, placed_by_the_file, wrong_credentials_are_said, ended_tasks_come_back_to_their_log,
+                    an_executor_that_dies_takes_its_receiver_along,
+                    nothing_is_launched_that_is_not_stored, masters_change, an_agent_is_started_again,
+                    an_unreachable_slave_is_waited_for, one_unreachable_for_long_is_replaced,
+                    drained_and_back, restarted_in_turn, a_slave_gone_for_good,
+                    a_file_that_cannot_run_is_damped, a_removed_framework_is_not_made_again_by_itself,
+                    what_is_shown_is_as_the_schemas_say)
 
 
 if __name__ == "__main__":
-    os.environ.pop("SSL_CERT_FILE", None)
     main()

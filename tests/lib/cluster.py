@@ -9,8 +9,11 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import tempfile
+import time
 
+import certificates
 import daemons
 import mesos
 import rig
@@ -43,9 +46,11 @@ class Control:
         self.name, self.home = f"control{number}", of.home / f"control{number}"
         self.home.mkdir()
         self.socket = self.home / "sock"
+        self.address = f"{slaves.CORE}:{daemons.free_ports(1, slaves.CORE, of.core)[0]}"
         self.config = {
             "name": self.name, "cluster": of.name, "socket": self.socket,
             "supervisor": SUPERVISOR,
+            **({"api": {"listen": self.address, **of.api_options}} if of.api_options else {}),
             "zookeeper": {"servers": of.zookeeper.connect_string(),
                           "session_timeout": f"{SESSION}s", **of.zookeeper_options},
             "mesos": {"master": of.masters.url(), "failover_timeout": "1h",
@@ -93,15 +98,18 @@ class Control:
 
 class Cluster:
     """A context. controls: how many processes; slaves: how many, each with an agent unless agents is
-    less."""
+    less. mesos_tls: masters are spoken to by https. tokens: {role: secret}, with which the API is served
+    over TCP, too, with the certificate of api_options."""
 
     def __init__(self, controls=1, servers=1, masters=1, slaves_count=3, master_flags=None,
-                 zookeeper_auth=None, mesos_credentials=None, directory="/var/tmp"):
+                 zookeeper_auth=None, mesos_credentials=None, mesos_tls=False, tokens=None,
+                 directory="/var/tmp"):
         self.counts = controls, servers, masters, slaves_count
         self.directory = directory
         self.master_flags = master_flags or {}
         self.zookeeper_auth, self.mesos_credentials = zookeeper_auth, mesos_credentials
-        self.zookeeper_options, self.mesos_options = {}, {}
+        self.mesos_tls, self.tokens = mesos_tls, tokens
+        self.zookeeper_options, self.mesos_options, self.api_options = {}, {}, {}
         self.name = f"t{os.getpid()}"
         self.root = f"/millrace/{self.name}"
         self.stack = contextlib.ExitStack()
@@ -131,13 +139,20 @@ class Cluster:
             self.home / "zookeeper", servers, self.core, slaves.CORE))
         self.masters = stack.enter_context(mesos.Masters(
             self.home / "mesos", self.zookeeper, masters, self.core, slaves.CORE,
-            credentials=self.mesos_credentials, flags=self.master_flags))
+            credentials=self.mesos_credentials, tls=self.mesos_tls, flags=self.master_flags))
         if self.zookeeper_auth:
             self.zookeeper_options["auth"] = self.secret("zookeeper.auth", self.zookeeper_auth)
         if self.mesos_credentials:
             principal, secret = next(iter(self.mesos_credentials.items()))
             self.mesos_options.update(principal=principal,
                                       secret=self.secret("mesos.secret", secret))
+        if self.mesos_tls:
+            self.mesos_options["ca"] = self.masters.tls.ca
+        if self.tokens:
+            certificate, key = certificates.make(self.home, "api", slaves.CORE)
+            self.api_options.update(
+                certificate=certificate, key=key, tokens=self.secret("tokens", "".join(
+                    f"{role} the-{role} {secret}\n" for role, secret in self.tokens.items())))
         self.agents = {slave.name: stack.enter_context(self.agent_of(slave)) for slave in self.slaves}
         self.controls = {}
         for number in range(1, controls + 1):
@@ -255,3 +270,20 @@ class Cluster:
                         pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
                     return pid
         raise AssertionError(f"no {program} of {name} on {row['slave']}")
+
+
+def run(c, *tests):
+    """In turn, on one cluster; of those only that the command line names, but the first, on which the
+    others build."""
+    wanted = sys.argv[1:]
+    c.wait_leader()
+    for test in tests:
+        if wanted and test.__name__ not in wanted and test is not tests[0]:
+            continue
+        began = time.monotonic()
+        try:
+            test(c)
+        except Exception:
+            print(c.tell(), flush=True)
+            raise
+        print(f"ok   {test.__name__} ({time.monotonic() - began:.1f} s)", flush=True)
