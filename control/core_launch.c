@@ -51,7 +51,7 @@ static void addresses_text(const json_t *attributes, char *ret, size_t size)
 
 static json_t *environment(const struct core *core, const struct receiver *r)
 {
-	char lcores[RESOURCES_LCORES_MAX * 4], nics[RESOURCES_NICS_MAX * (RESOURCES_NAME_MAX + 1)];
+	char lcores[CPUS_TEXT_BYTES], nics[RESOURCES_NICS_MAX * (RESOURCES_NAME_MAX + 1)];
 	char addresses[1024];
 
 	nics_text(&r->taken, nics, sizeof(nics));

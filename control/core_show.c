@@ -153,7 +153,7 @@ static json_t *nics_of(const struct receiver *r)
 
 static json_t *receiver(const struct receiver *r)
 {
-	char lcores[RESOURCES_LCORES_MAX * 4];
+	char lcores[CPUS_TEXT_BYTES];
 
 	return json_pack("{s:s, s:o, s:s, s:b, s:s, s:o, s:o, s:o, s:s, s:o, s:I, s:I, s:o, s:O?}",
 		"name", r->name, "slave", text_or_null(r->slave), "state", shown_state(r),

@@ -107,7 +107,7 @@ static json_t *field_write(const struct field *field, const struct receiver *r)
 
 json_t *receiver_write(const struct receiver *r)
 {
-	char lcores[RESOURCES_LCORES_MAX * 4];
+	char lcores[CPUS_TEXT_BYTES];
 	json_t *nics = json_array(), *ret;
 
 	for (unsigned i = 0; i < r->taken.nic_count; i++)
@@ -162,8 +162,8 @@ static bool taken_read(const json_t *json, struct resources *ret)
 	const json_t *nics = json_object_get(json, "nics");
 
 	if (lcores == NULL || !json_is_array(nics) || json_array_size(nics) > RESOURCES_NICS_MAX ||
-		!resources_lcores_parse(lcores, ret))
-		return false;
+		(lcores[0] != '\0' && !resources_lcores_parse(lcores, ret)))
+		return false; // without any it was never launched
 	for (size_t i = 0; i < json_array_size(nics); i++) {
 		const char *nic = json_string_value(json_array_get(nics, i));
 

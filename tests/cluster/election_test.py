@@ -62,8 +62,11 @@ def one_leads_and_the_next_goes_on(c):
 
 
 def a_leader_ends_in_good_order(c):
-    """SIGTERM: its session ends with it, and the next one need not wait for a timeout."""
+    """SIGTERM: its session ends with it, and the next one need not wait for a timeout. Nor does it stop
+    at a receiver that never had a slave: a third finds none."""
     before, ended = tasks_of(c), c.wait_leader()
+    ended.post("scale", {"count": 3})
+    wait_until(lambda: c.receivers(state="waiting"), "a third one waited")
     began = time.monotonic()
     ended.daemon.process.send_signal(signal.SIGTERM)
     expect_equal(ended.daemon.process.wait(20), 0, "exit code")
@@ -71,6 +74,8 @@ def a_leader_ends_in_good_order(c):
     expect(time.monotonic() - began < SESSION * rig.PATIENCE, "the next one waited for the session's end")
     c.wait_running(2)
     expect_equal(tasks_of(c), before, "tasks")
+    expect_equal(len(c.receivers(state="waiting")), 1, "receivers that wait")
+    c.post("scale", {"count": 2})
     ended.start()
 
 

@@ -439,6 +439,27 @@ static void it_is_read_back_as_it_was_written(void **state)
 	scene_close(&s);
 }
 
+// One for which no slave was found yet has no lcores; and the longest text of them has room.
+static void what_was_never_launched_is_read_again(void **state)
+{
+	struct receiver *r = receiver_new("r7"), *again;
+	json_t *json = receiver_write(r);
+
+	(void)state;
+	assert_int_equal(receiver_read(json, &again), 0);
+	assert_int_equal(again->taken.lcore_count, 0);
+	receiver_free(again);
+	json_decref(json);
+	for (unsigned i = 0; i < RESOURCES_LCORES_MAX; i++)
+		r->taken.lcores[r->taken.lcore_count++] = (uint16_t)(769 + 2 * i);
+	json = receiver_write(r);
+	assert_int_equal(receiver_read(json, &again), 0);
+	assert_memory_equal(&again->taken, &r->taken, sizeof(r->taken));
+	receiver_free(again);
+	json_decref(json);
+	receiver_free(r);
+}
+
 // Each field of a receiver taken away, or of another type.
 static void what_no_leader_stored_is_refused(void **state)
 {
@@ -486,6 +507,7 @@ int main(void)
 		cmocka_unit_test(fewer_are_wanted),
 		cmocka_unit_test(a_restart_goes_round),
 		cmocka_unit_test(it_is_read_back_as_it_was_written),
+		cmocka_unit_test(what_was_never_launched_is_read_again),
 		cmocka_unit_test(what_no_leader_stored_is_refused),
 	};
 
