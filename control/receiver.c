@@ -130,8 +130,12 @@ static bool field_read(const struct field *field, const json_t *json, struct rec
 	void *at = (char *)r + field->offset;
 
 	if (field->type == FIELD_TEXT) {
-		if (json_string_length(value) >= field->size || !json_is_string(value))
+		if (!json_is_string(value))
 			return false;
+#ifndef MUTANT_RECEIVER_UNBOUNDED
+		if (json_string_length(value) >= field->size)
+			return false;
+#endif
 		memcpy(at, json_string_value(value), json_string_length(value) + 1);
 	} else if (field->type == FIELD_BOOL) {
 		*(bool *)at = json_is_true(value);

@@ -68,10 +68,10 @@ static int read_length(const struct recordio *r, size_t *ret_head, size_t *ret_l
 			*ret_head = i + 1;
 			*ret_len = len;
 #ifndef MUTANT_RECORD_UNBOUNDED
-			return len <= RECORDIO_RECORD_MAX ? 1 : -EBADMSG;
-#else
-			return 1;
+			if (len > RECORDIO_RECORD_MAX)
+				return -EBADMSG;
 #endif
+			return 1;
 		}
 		if (at[i] < '0' || at[i] > '9' || i == RECORDIO_DIGITS_MAX)
 			return -EBADMSG;

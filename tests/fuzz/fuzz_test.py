@@ -33,7 +33,9 @@ TARGETS = {
     "groups": (20000, 1024),
     "packet": (20000, 2048),
     "payload": (50000, 512),
+    "recordio": (50000, 1024),
     "segment": (1500, 256),
+    "spec": (20000, 2048),
 }
 
 SANITIZERS = {
