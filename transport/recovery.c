@@ -16,8 +16,9 @@
 // 6.2.2 has 333 ms for a path that may go round the world. Ten times the longest of a site; the
 // first answer replaces it.
 #define RTT_INITIAL 10000000ull
-// A host that was suspended must not take its absence for a round trip: what a PTO can still wait.
-#define RTT_MAX 10000000000ull
+// Neither a host that was suspended nor a cable that was out must be taken for a round trip: so
+// long, and some round trips after that, nothing is sent. No site's is longer.
+#define RTT_MAX 1000000000ull
 // The receiver gathers ACKs for at most 1 ms; as much again for a core that sleeps or is preempted.
 #define ACK_DELAY_MAX 2000000ull
 // 6.2.1 has no limit. A receiver that comes back shall be noticed at once, and a datagram of 128
@@ -190,7 +191,7 @@ static uint64_t pto_due(const struct recovery *r)
 {
 	uint64_t doubled = pto(r) << min(r->pto_count, 20);
 
-	return r->armed + max(pto(r), min(doubled, PTO_MAX));
+	return r->armed + min(doubled, PTO_MAX);
 }
 
 static void end_round(struct recovery *r)

@@ -607,11 +607,32 @@ static void each_datagram_has_one_fate(void **state)
 	check_fates(0, bytes);
 }
 
+// A cable is out for 11 s, with an ACK on it. What is heard then says nothing of round trips, and
+// the sender goes on as it had.
+static void an_outage_is_no_round_trip(void **state)
+{
+	uint64_t arrived, end;
+
+	(void)state;
+	sample(MS);
+	arrived = send();
+	send();
+	for (end = clock_ns + 11000 * MS; clock_ns < end; clock_ns = recovery_due(r))
+		if (recovery_timeout(r, clock_ns))
+			send();
+	assert_true(hear(arrived, none));
+	assert_true(recovery_due(r) <= clock_ns + 1200 * MS);
+	send();
+	assert_true(hear(recovery_next(r) - 3, none)); // a probe that waited somewhere
+	assert_true(recovery_due(r) <= clock_ns + 1200 * MS);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		TEST(an_outage_is_no_round_trip),
 		TEST(the_first_sample_is_the_rtt_and_later_ones_are_weighed),
 		TEST(the_receivers_delay_is_no_part_of_the_rtt),
 		TEST(the_third_datagram_after_it_makes_one_lost),
