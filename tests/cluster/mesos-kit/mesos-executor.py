@@ -26,7 +26,8 @@ FRAMEWORK, EXECUTOR = os.environ["MESOS_FRAMEWORK_ID"], os.environ["MESOS_EXECUT
 CHECKPOINT = os.environ.get("MESOS_CHECKPOINT") == "1"
 TERMINAL = ("TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_LOST")
 JSON = {"Content-Type": "application/json", "Accept": "application/json"}
-UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "secs": 1, "mins": 60, "hrs": 3600, "days": 86400}
+# A longer name may end as a shorter one does.
+UNITS = {"mins": 60, "secs": 1, "days": 86400, "hrs": 3600, "ns": 1e-9, "us": 1e-6, "ms": 1e-3}
 KILL_GRACE = 3.0  # seconds, where the task does not say
 
 
@@ -178,7 +179,8 @@ class Executor:
                 log("SUBSCRIBE answered", reply.status, reply.read()[:300])
                 return False
             self.connected.set()
-            with contextlib.suppress(OSError, http.client.HTTPException):  # an agent that was killed
+            # A killed agent ends in the middle of a chunk, or not.
+            with contextlib.suppress(OSError, http.client.HTTPException):
                 for event in records(reply):
                     self.event(event)
             return True
