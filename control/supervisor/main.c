@@ -188,6 +188,8 @@ static int supervise(struct supervisor *s)
 	struct ending ending;
 	int code = launch(s) == 0 ? -1 : EXIT_FAILED;
 
+	// The supervisor before may have been killed: its millraced then ends in its own time.
+	s->restarts.killed_ns = clock_monotonic_ns();
 	while (code < 0) {
 		int sig = next_signal(s, SECOND_NS);
 
