@@ -12,7 +12,6 @@ import collections
 import os
 import random
 import signal
-import struct
 import sys
 import time
 
@@ -29,8 +28,6 @@ LISTENERS = [{"name": "sure", "port": PORT, "kind": "reliable"}]
 WAYS = [f"{RECEIVER4}:{PORT}", f"{RECEIVER4}:{PORT},{OTHER_RECEIVER4}:{PORT}",
         f"{OTHER_RECEIVER4}:{PORT},{RECEIVER4}:{PORT}"]
 LOG = {"segment_size": "16MiB", "block_size": "256KiB", "queue_depth": 4, "commit_interval": "5ms"}
-
-Opening = collections.namedtuple("Opening", "source epoch first_seq prev_epoch prev_seq prev_log")
 
 
 class Log:
@@ -50,8 +47,7 @@ class Log:
 
     def take(self, listener, source, epoch, seq, payload):
         if listener == logread.PROTOCOL_ROW:
-            _, prev_epoch, first_seq, prev_seq, prev_log = struct.unpack_from("<IIQQ16s", payload)
-            self.openings.append(Opening(source, epoch, first_seq, prev_epoch, prev_seq, prev_log))
+            self.openings.append(logread.opening_of(source, epoch, payload))
             return
         before = self.events[source].get(seq)
         expect(before is None, f"log {self.place}: source {source:x} seq {seq} is there twice, of epochs "

@@ -379,6 +379,19 @@ def compare(sent, found):
     return verdict
 
 
+def unreported(found, reported):
+    """Events of several epochs, but for what a handover may leave behind: of each epoch but the event's
+    first one, reported[source, epoch] is the first seq that nobody had acknowledged before."""
+    source, epoch, seq, _ = found.columns()
+    order = numpy.lexsort((epoch, seq, source))
+    source, epoch, seq = source[order], epoch[order], seq[order]
+    again = numpy.flatnonzero((source[1:] == source[:-1]) & (seq[1:] == seq[:-1])
+                              & (epoch[1:] != epoch[:-1])) + 1
+    return [f"source {source[i]:#018x} seq {seq[i]} is in epoch {epoch[i - 1]}, and in {epoch[i]} at "
+            f"{found.where(order[i])}" for i in again
+            if seq[i] < reported.get((int(source[i]), int(epoch[i])), WORD)]
+
+
 def expect_equal(sent, *found):
     """Every sink has all that was sent, once."""
     verdicts = [compare(sent, one) for one in found]

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """Reads a log as its users do: each segment file is an Arrow IPC stream."""
 
+import collections
 import pathlib
 import re
+import struct
 
 import nanoarrow.ipc
 import polars
 import pyarrow
+import pyarrow.compute
 import pyarrow.ipc
 
 COLUMNS = ["seq", "received_at", "src_addr", "src_port", "listener", "source_id", "source_epoch",
@@ -96,3 +99,24 @@ def read_events(data):
                                     batch.column("payload").to_pylist())
                              if listener != PROTOCOL_ROW]
     return payloads
+
+
+Opening = collections.namedtuple("Opening", "source epoch first_seq prev_epoch prev_seq prev_log")
+Opening.__doc__ = """The begin of a source's epoch. prev_log: of the epoch before, the log's id as bytes."""
+
+
+def opening_of(source, epoch, payload):
+    _, prev_epoch, first_seq, prev_seq, prev_log = struct.unpack_from("<IIQQ16s", payload)
+    return Opening(source, epoch, first_seq, prev_epoch, prev_seq, prev_log)
+
+
+def read_openings(data):
+    """Those of all partitions, in the order in which they lie there."""
+    found = []
+    for path in [s for p in partitions(data) for s in segments(p)]:
+        with pyarrow.memory_map(str(path)) as source, pyarrow.ipc.open_stream(source) as reader:
+            for batch in reader:
+                kept = batch.filter(pyarrow.compute.equal(batch.column("listener"), PROTOCOL_ROW))
+                found += [opening_of(*row) for row in zip(*(
+                    kept.column(name).to_pylist() for name in ("source_id", "source_epoch", "payload")))]
+    return found

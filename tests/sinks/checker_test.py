@@ -120,6 +120,21 @@ def what_may_be_there_need_not(r):
                  "missing of those for sure")
 
 
+def overlaps_need_a_handover(r):
+    """Events 1005 to 1010 of OTHER are in epochs 3 and 4, and 1008 to 1009 in 6, too."""
+    moved = rows()
+    for epoch, seqs in ((4, range(5, 11)), (6, range(8, 10))):
+        moved += [(OTHER, epoch, *moved[COUNT + i][2:]) for i in seqs]
+    found = write_files(r.home / "moved", moved)
+    for reported, wanted in (({(OTHER, 4): 1005, (OTHER, 6): 1008}, 0),
+                             ({(OTHER, 4): 1006, (OTHER, 6): 1008}, 1),
+                             ({(OTHER, 4): 1005, (OTHER, 6): 1010}, 2),
+                             ({(OTHER, 4): 1005}, 2), ({(OTHER, 6): 1000}, 6), ({}, 8)):
+        wrong = checker.unreported(found, reported)
+        expect_equal(len(wrong), wanted, f"events not reported, with {reported}: {wrong}")
+    expect_equal(checker.unreported(write_files(r.home / "still", rows()), {}), [], "without a move")
+
+
 def a_runs_later_part_joins(r):
     sent, halves = checker.Sent(), list(checker.generated(RUN_ID, COUNT, SIZES))
     sent.add("late", SOURCE, halves[1000:], first_seq=1000)
@@ -214,5 +229,5 @@ def five_million_fit(r):
 
 
 rig.run(defects_in_files_are_found, defects_in_streams_are_found, what_may_be_there_need_not,
-        a_runs_later_part_joins, payloads_are_those_of_the_sender, defects_in_kafka_are_found,
+        overlaps_need_a_handover, a_runs_later_part_joins, payloads_are_those_of_the_sender, defects_in_kafka_are_found,
         five_million_fit)
