@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -131,8 +132,9 @@ class Cluster:
 
     def build(self, stack):
         controls, servers, masters, count = self.counts
-        self.home = pathlib.Path(stack.enter_context(
-            tempfile.TemporaryDirectory(prefix="millrace-", dir=self.directory, ignore_cleanup_errors=True)))
+        self.home = pathlib.Path(tempfile.mkdtemp(prefix="millrace-", dir=self.directory))
+        if not os.environ.get("MILLRACE_KEEP"):
+            stack.callback(shutil.rmtree, self.home, ignore_errors=True)
         self.slaves = stack.enter_context(slaves.Slaves(count))
         self.core = self.slaves.core
         self.zookeeper = stack.enter_context(zookeeper.Ensemble(

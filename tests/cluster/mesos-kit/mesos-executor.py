@@ -38,7 +38,7 @@ def log(*words):
 def seconds_of(name, default):
     """A duration in the environment, as stout writes it: 15mins, 500ms."""
     value = os.environ.get(name, "")
-    for unit, factor in sorted(UNITS.items(), key=lambda item: -len(item[0])):  # "mins" ends as "s"
+    for unit, factor in UNITS.items():
         if value.endswith(unit):
             return float(value[:-len(unit)]) * factor
     return default
