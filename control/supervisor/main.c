@@ -175,8 +175,8 @@ static int restart(struct supervisor *s, struct ending ending)
 	}
 }
 
-// By its parent, Mesos' executor for the task. Without it nobody can end the task any more, and Mesos
-// takes it for ended: what is launched in its place needs the log.
+// By its parent, Mesos' executor for the task. Without it nobody can end the task any more, and
+// Mesos takes it for ended: what is launched in its place needs the log.
 static bool abandoned(pid_t parent)
 {
 	return parent != 1 && getppid() != parent;
