@@ -89,9 +89,11 @@ static void take_reports(struct run *run)
 	unsigned n;
 
 	do {
-		uint64_t now = clock_monotonic_ns();
+		uint64_t now;
 
 		n = millrace_reports(run->m, reports, REPORTS);
+		// Not before: an event may be given and acknowledged meanwhile.
+		now = clock_monotonic_ns();
 		for (unsigned i = 0; i < n; i++)
 			count_report(run, &reports[i], now);
 		run->reported += n;
