@@ -97,6 +97,14 @@ void core_step_soon(struct core *core)
 	loop_timer_set(core->loop, &core->step, 0);
 }
 
+void core_step_within(struct core *core, uint64_t delay_ns)
+{
+	uint64_t due_ns = loop_now_ns() + delay_ns;
+
+	if (core->step.due_ns == 0 || core->step.due_ns > due_ns)
+		loop_timer_set(core->loop, &core->step, delay_ns);
+}
+
 static void on_session(void *arg, enum zk_state state)
 {
 	struct core *core = arg;

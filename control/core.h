@@ -116,6 +116,7 @@ struct core {
 int64_t core_now_ns(void);              // real time
 void core_step(struct core *core);      // at once
 void core_step_soon(struct core *core); // from handlers: once the loop gets to it
+void core_step_within(struct core *core, uint64_t delay_ns); // ... with what comes until then
 
 // core_actions.c. 'json' is taken over; NULL on lack of memory: what was to be done is left, and
 // found again by reconciliation.

@@ -12,7 +12,8 @@
 #define DECLINE_SECONDS 5         // an offer that may be of use soon
 #define DECLINE_LONG_SECONDS 3600 // none is wanted: REVIVE takes it back
 #define DECLINE_DELAY_NS 100000000
-#define DECLINE_MAX 4096 // of a call
+#define DECLINE_MAX 4096        // of a call
+#define PLACE_DELAY_NS 20000000 // more offers are a better choice, and fewer choices
 
 static void offer_free(struct core_offer *offer)
 {
@@ -92,7 +93,7 @@ void core_offers_take(struct core *core, const json_t *offers)
 			decline(core, offer);
 	}
 	if (wanted || !core->suppressed)
-		core_step_soon(core);
+		core_step_within(core, PLACE_DELAY_NS);
 }
 
 void core_offers_rescind(struct core *core, const char *id)
