@@ -272,8 +272,9 @@ def what_is_shown_is_as_the_schemas_say(c):
     fill(c)
     found = metrics(c)
     for name, value in (("leads", 1), ("mesos_subscribed", 1), ("receivers_wanted", 2),
-                        ("receivers_registered", 2), ("placement_frozen", 0), ("elections_won_total", 1)):
+                        ("receivers_registered", 2), ("placement_frozen", 0)):
         expect_equal(found[f"millrace_control_{name}"], value, f"metric {name}")
+    expect(found["millrace_control_elections_won_total"] >= 1, "elections that are counted")
     expect(found["millrace_control_launches_total"] >= 2, "launches that are counted")
     expect_equal(found["millrace_control_decisions_total"], c.events()[-1]["id"], "decisions counted")
     for what in ("status", "receivers", "tasks", "spec", "events", "leader"):
