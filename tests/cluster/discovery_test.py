@@ -50,13 +50,13 @@ def own_of(account, receivers):
 class Sources:
     """Some of `millrace send --cluster`, each a process, without credentials for ZooKeeper."""
 
-    def __init__(self, c, seconds, more=()):
+    def __init__(self, c, seconds, rate=RATE):
         self.c, self.began = c, time.monotonic()
         self.before = self.durable()
         self.processes = [subprocess.Popen(
             c.slaves.command(c.slaves.tx, MILLRACE, "--json", "send", "--cluster", c.name,
                              "--zookeeper", c.zookeeper.connect_string(), "--wait", "120s",
-                             "--rate", RATE, "--count", RATE * seconds, "--size", SIZE, *more),
+                             "--rate", rate, "--count", rate * seconds, "--size", SIZE),
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(SOURCES)]
         wait_until(lambda: self.durable() - self.before > SOURCES * RATE, "the sources were under way")
 
@@ -109,7 +109,7 @@ def one_that_retires_is_left(c, sent):
     """drain: planned moves; the receiver goes when nobody sends to it any more."""
     receivers = c.wait_running(2)
     name = min(receivers)
-    sources = Sources(c, 20)
+    sources = Sources(c, 20, 5 * RATE)  # something is always under way
     c.cli("drain", receivers[name]["slave"], "--wait", "--for", "60s")
     moved = 0
     for account in sources.accounts(sent):
