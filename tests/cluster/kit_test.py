@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 # timeout: 240
+# long
 """What the tests of the cluster stand on does what they take for granted: ZooKeeper elects, Mesos
 fails over, tasks outlive their agent, slaves' NICs get events, and nothing is left behind."""
 
