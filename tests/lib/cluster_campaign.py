@@ -44,6 +44,7 @@ class Campaign:
         self.stack = contextlib.ExitStack()
         self.excused = {}  # {receiver: [(begin, end)]} in which nothing may come to it
         self.history = {}  # {id: decision}
+        self.well = {}  # rows of the receivers when all was well
         self.figures, self.times = [], []
 
     # The start.
@@ -191,7 +192,7 @@ class Campaign:
 
     def logs(self):
         return {name: [partition["log_id"] for partition in row["live"]["partitions"]]
-                for name, row in self.c.running().items()}
+                for name, row in self.well.items()}
 
     def is_well(self, since):
         c = self.c
@@ -200,7 +201,8 @@ class Campaign:
         c.masters.restart()  # one that loses its ensemble ends, and whoever looks after it starts it
         if not c.leader() or c.cli("status", check=False).returncode != 0:
             return False
-        if sorted(c.running()) != self.names or not self.positions.gone_on(since):
+        self.well = c.running()
+        if sorted(self.well) != self.names or not self.positions.gone_on(since):
             return False
         tasks = {row["task_id"] for row in c.receivers().values()}
         with contextlib.suppress(mesos.MesosError, OSError):
@@ -225,10 +227,10 @@ class Campaign:
         expect_equal(c.get("status")["mesos"]["framework_id"], self.framework, "framework")
         expect_equal(list(c.masters.frameworks()), [self.framework], "frameworks that Mesos knows")
         expect_equal(self.logs(), self.log_ids, "log_ids of the receivers")
-        expect_equal({name: row["slave"] for name, row in c.receivers().items()},
+        expect_equal({name: row["slave"] for name, row in self.well.items()},
                      {name: row["slave"] for name, row in self.rows.items()}, "slaves of the receivers")
         expect_equal(len(self.leaders()), 1, "leaders")
-        expect(not self.launches.twice, f"two at a time: {self.launches.twice}")
+        expect(not self.launches.wrong, f"{len(self.launches.wrong)} times: {self.launches.wrong[:3]}")
         for watcher in (self.launches, self.positions, self.disk, *self.tops.values()):
             watcher.expect_well()
         self.take_history()
