@@ -12,6 +12,7 @@ import pathlib
 import signal
 import time
 
+import daemons
 import rig
 import zookeeper
 from rig import PORT, RECEIVER4, RECEIVER6, expect, expect_equal, wait_until
@@ -20,10 +21,7 @@ from tasks import NODE, ROOT, SESSION, Cluster
 
 def gone(pid):
     """Ended, whether or not somebody has waited for it."""
-    try:
-        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] in "ZX"
-    except OSError:
-        return True
+    return pid not in daemons.processes()
 
 
 def sockets_of(pid):

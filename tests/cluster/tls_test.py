@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
+# builds: test asan
 # timeout: 90
 """millrace-control over TLS: to a master whose certificate is for its name, with Basic authentication;
 and for the command line, which a follower sends on to the leader."""
@@ -125,11 +126,18 @@ def followers_send_the_command_line_on(c):
         expect(code == wanted and not data and said in err, f"{more}: {code}, {err}")
 
 
+def all_end_in_good_order(c):
+    """With nothing left that was allocated, as the sanitizer sees it."""
+    for each in c.controls.values():
+        each.daemon.process.terminate()
+        expect_equal(each.daemon.process.wait(20), 0, f"exit code of {each.name}: {each.said()}")
+
+
 def main():
     with cluster.Cluster(controls=2, slaves_count=1, master_flags=NAMED, mesos_tls=True, tokens=TOKENS,
                          mesos_credentials=dict([CREDENTIALS])) as c:
         cluster.run(c, masters_are_spoken_to_by_tls_alone, names_of_masters_come_first,
-                    followers_send_the_command_line_on)
+                    followers_send_the_command_line_on, all_end_in_good_order)
 
 
 if __name__ == "__main__":
