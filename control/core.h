@@ -91,6 +91,7 @@ struct core {
 	bool framework_failed; // a try to subscribe, of those since it was lost
 	char framework_why[MESOS_WHY_BYTES], master[CONFIG_PATH_MAX];
 	bool suppressed;
+	unsigned due; // receivers that waited for offers after the last placing
 	struct core_offer *offers;
 	json_t *declined;            // their ids, of those of which Mesos will be told
 	struct core_action *actions; // of the step that is being stored next, in order

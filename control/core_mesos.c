@@ -35,6 +35,7 @@ static void on_subscribed(void *arg, const char *framework_id, const char *maste
 	core->framework_why[0] = '\0';
 	core->framework_failed = false;
 	core->suppressed = false;
+	core->due = 0;
 	snprintf(core->master, sizeof(core->master), "%s", master);
 	core->fleet.offers_since_ns = core_now_ns();
 	if (strcmp(core->framework_id, framework_id) != 0) {

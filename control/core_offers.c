@@ -81,7 +81,7 @@ static void decline(struct core *core, const json_t *json)
 
 void core_offers_take(struct core *core, const json_t *offers)
 {
-	bool wanted = fleet_wants_offers(&core->fleet, core_now_ns());
+	bool wanted = fleet_due_count(&core->fleet, core_now_ns()) > 0;
 	json_t *offer;
 	size_t i;
 
@@ -112,7 +112,7 @@ void core_offers_rescind(struct core *core, const char *id)
 void core_offers_decline(void *arg)
 {
 	struct core *core = arg;
-	bool wanted = fleet_wants_offers(&core->fleet, core_now_ns());
+	bool wanted = fleet_due_count(&core->fleet, core_now_ns()) > 0;
 	const char *ids[DECLINE_MAX];
 	const json_t *id;
 	size_t i, count = 0, last = json_array_size(core->declined);
@@ -166,21 +166,24 @@ static void place(struct core *core, int64_t now_ns)
 void core_place(struct core *core)
 {
 	int64_t now_ns = core_now_ns();
-	bool wanted;
+	unsigned due;
 
 	if (core->framework != FRAMEWORK_SUBSCRIBED)
 		return;
-	if (core->offers != NULL && fleet_wants_offers(&core->fleet, now_ns))
+	if (core->offers != NULL && fleet_due_count(&core->fleet, now_ns) > 0)
 		place(core, now_ns);
 	for (const struct core_offer *o = core->offers; o != NULL; o = o->next)
 		if (!o->taken)
 			decline(core, o->json);
 	drop_list(core);
-	wanted = fleet_wants_offers(&core->fleet, now_ns);
-	if (wanted && core->suppressed) {
-		core_offers_decline(core); // afterwards it would keep them away again
+	due = fleet_due_count(&core->fleet, now_ns);
+	if (due > core->due || (due > 0 && core->suppressed)) {
+		// What was declined may suit who has become due. What is declined afterwards is
+		// kept away.
+		core_offers_decline(core);
 		core->suppressed = mesos_revive(core->mesos) != 0;
-	} else if (!wanted && !core->suppressed) {
+	} else if (due == 0 && !core->suppressed) {
 		core->suppressed = mesos_suppress(core->mesos) == 0;
 	}
+	core->due = due;
 }

@@ -48,7 +48,7 @@ bool fleet_update(struct fleet *fleet, const json_t *status, int64_t now_ns);
 
 // fleet_place.c: whether the receiver is to be launched now; when none is, offers are of no use.
 bool fleet_due(const struct fleet *fleet, const struct receiver *receiver, int64_t now_ns);
-bool fleet_wants_offers(const struct fleet *fleet, int64_t now_ns);
+unsigned fleet_due_count(const struct fleet *fleet, int64_t now_ns);
 
 // Places each receiver that is due; for each that found its place, it is LAUNCHING and launch() is
 // called.

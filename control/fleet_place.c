@@ -16,12 +16,13 @@ bool fleet_due(const struct fleet *fleet, const struct receiver *r, int64_t now_
 	       !(r->retiring && (r->drained || r->slave[0] == '\0'));
 }
 
-bool fleet_wants_offers(const struct fleet *fleet, int64_t now_ns)
+unsigned fleet_due_count(const struct fleet *fleet, int64_t now_ns)
 {
+	unsigned count = 0;
+
 	for (const struct receiver *r = fleet->receivers; r != NULL; r = r->next)
-		if (fleet_due(fleet, r, now_ns))
-			return true;
-	return false;
+		count += fleet_due(fleet, r, now_ns);
+	return count;
 }
 
 // Where the others are, for the constraints: those that stay. One that retires keeps its slave's

@@ -21,7 +21,7 @@ static void receivers_are_placed_and_run(void **state)
 	scene_run_all(&s);
 	expect_state(&s, "r1", RECEIVER_RUNNING);
 	expect_state(&s, "r2", RECEIVER_RUNNING);
-	assert_false(fleet_wants_offers(&s.fleet, s.now_ns));
+	assert_int_equal(fleet_due_count(&s.fleet, s.now_ns), 0);
 	scene_later(&s, 1000);
 	assert_int_equal(s.launches, 2);
 	scene_close(&s);
