@@ -107,6 +107,7 @@ struct core {
 	pthread_mutex_t lock;
 	json_t *views[API_VIEWS];
 	bool leader_here, leader_known;
+	uint64_t lease_ends_ns; // of leader_here: the loop may have been stopped since
 	char leader_name[ELECTION_NAME_BYTES], leader_address[ELECTION_ADDRESS_BYTES];
 	bool well;
 	char well_why[256];

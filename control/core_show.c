@@ -219,6 +219,7 @@ static void show_leader(struct core *core)
 	core->leader_known =
 		election_leader(core->election, core->leader_name, core->leader_address);
 	core->leader_here = core->loaded && election_leads(core->election);
+	core->lease_ends_ns = election_lease_ends_ns(core->election);
 	set_health(core);
 }
 

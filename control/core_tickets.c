@@ -52,7 +52,7 @@ static bool leads(void *arg, char *ret_name, char *ret_address, size_t size)
 	pthread_mutex_lock(&core->lock);
 	snprintf(ret_name, size, "%s", core->leader_known ? core->leader_name : "");
 	snprintf(ret_address, size, "%s", core->leader_known ? core->leader_address : "");
-	here = core->leader_here;
+	here = core->leader_here && loop_now_ns() < core->lease_ends_ns;
 	pthread_mutex_unlock(&core->lock);
 	return here;
 }

@@ -66,6 +66,11 @@ bool election_leads(const struct election *e)
 	return e->stage == STAGE_LEADING && in_time(e);
 }
 
+uint64_t election_lease_ends_ns(const struct election *e)
+{
+	return zk_last_reply_ns(e->options.zk) + lease_ns(e);
+}
+
 const char *election_node(const struct election *e)
 {
 	return e->node;

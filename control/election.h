@@ -41,6 +41,9 @@ void election_session(struct election *election, enum zk_state state);
 // By the clock, now. Asked before each call that changes anything.
 bool election_leads(const struct election *election);
 
+// loop_now_ns() from which it doesn't, unless ZooKeeper answers meanwhile.
+uint64_t election_lease_ends_ns(const struct election *election);
+
 // The path that a write of the leader checks.
 const char *election_node(const struct election *election);
 
