@@ -101,6 +101,7 @@ int main(int argc, char **argv)
 		options.plan.rate == 0) {
 		fprintf(stderr, "usage: acks --rate N [--size BYTES] [--id HEX8] HOST:PORT "
 				"SECONDS\n");
+		free(a);
 		return 2;
 	}
 	signal(SIGTERM, on_signal);

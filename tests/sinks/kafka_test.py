@@ -5,6 +5,7 @@
 gone is noticed, and nothing is replayed or taken for delivered."""
 
 import collections
+import contextlib
 import json
 import re
 import shutil
@@ -62,20 +63,28 @@ def take_named(names, found, message, place):
         found.problems.append(f"key {message.key()} of source {headers['source']}")
 
 
+def cursor_of(cluster, group, tries=20):
+    """The client's text goes on with what its memory holds behind the cursor; where that is no text at
+    all it is asked again."""
+    import confluent_kafka
+    request = confluent_kafka.ConsumerGroupTopicPartitions(group)
+    for _ in range(tries):
+        done = cluster.admin.list_consumer_group_offsets([request])[group].result(30)
+        [place] = done.topic_partitions
+        with contextlib.suppress(UnicodeDecodeError):
+            return json.JSONDecoder().raw_decode(place.metadata)[0]
+    raise AssertionError(f"the cursor of {group} could not be read in {tries} tries")
+
+
 def check_cursors(cluster, names):
     """Of each log the sink's group names the batch behind the last one that has events."""
-    import confluent_kafka
     last = {}
     for _, log_id, batch in names:
         last[log_id.decode()] = max(last.get(log_id.decode(), 0), batch)
     for log_id, batch in last.items():
         groups = [group for group in sinks.groups_of(cluster, "millrace-once") if log_id in group]
         expect_equal(len(groups), 1, f"groups of log {log_id}")
-        request = confluent_kafka.ConsumerGroupTopicPartitions(groups[0])
-        done = cluster.admin.list_consumer_group_offsets([request])[groups[0]].result(30)
-        [place] = done.topic_partitions
-        # The client's text goes on with what its memory holds behind it.
-        cursor, _ = json.JSONDecoder().raw_decode(place.metadata)
+        cursor = cursor_of(cluster, groups[0])
         expect_equal(cursor["log_id"], log_id, "log_id of the cursor")
         expect(int(cursor["batch"]) > batch, f"the cursor {cursor} is not behind batch {batch}")
         expect(re.fullmatch("[0-9a-f]{8}", cursor["crc"]), f"the cursor {cursor} names no CRC")
