@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // One request: made in the loop's thread, answered in the client's, delivered in the loop's again.
 
+#include "control/shown_acl.h"
 #include "control/zk_internal.h"
 
 #include <errno.h>
@@ -59,18 +60,22 @@ static void request_free(struct request *request)
 	free(request);
 }
 
-static struct request *request_new(struct zk *zk, zk_done done, void *arg)
+static int begin(struct zk *zk, zk_done done, void *arg, struct request **ret)
 {
-	struct request *request = calloc(1, sizeof(*request));
+	struct request *request;
 
+	if (zk->handle == NULL)
+		return -ESHUTDOWN;
+	request = calloc(1, sizeof(*request));
 	if (request == NULL)
-		return NULL;
+		return -ENOMEM;
 	zk_ref(zk);
 	request->zk = zk;
 	request->sent_ns = loop_now_ns();
 	request->done = done;
 	request->arg = arg;
-	return request;
+	*ret = request;
+	return 0;
 }
 
 static void deliver(void *arg)
@@ -175,64 +180,54 @@ static int asked(struct request *request, int rc)
 	return error_of(rc);
 }
 
+// The client's function for a watch that may be none.
+static watcher_fn watcher_of(struct zk *zk, struct zk_watch *watch)
+{
+	if (watch == NULL)
+		return NULL;
+	watch->zk = zk;
+	return zk_on_watch;
+}
+
 int zk_get(struct zk *zk, const char *path, struct zk_watch *watch, zk_done done, void *arg)
 {
 	struct request *request;
+	int err = begin(zk, done, arg, &request);
 
-	if (zk->handle == NULL)
-		return -ESHUTDOWN;
-	request = request_new(zk, done, arg);
-	if (request == NULL)
-		return -ENOMEM;
-	if (watch != NULL)
-		watch->zk = zk;
-	return asked(request, zoo_awget(zk->handle, path, watch != NULL ? zk_on_watch : NULL, watch,
-				      on_data, request));
+	if (err != 0)
+		return err;
+	return asked(request,
+		zoo_awget(zk->handle, path, watcher_of(zk, watch), watch, on_data, request));
 }
 
 int zk_children(struct zk *zk, const char *path, struct zk_watch *watch, zk_done done, void *arg)
 {
 	struct request *request;
+	int err = begin(zk, done, arg, &request);
 
-	if (zk->handle == NULL)
-		return -ESHUTDOWN;
-	request = request_new(zk, done, arg);
-	if (request == NULL)
-		return -ENOMEM;
-	if (watch != NULL)
-		watch->zk = zk;
-	return asked(
-		request, zoo_awget_children(zk->handle, path, watch != NULL ? zk_on_watch : NULL,
-				 watch, on_names, request));
+	if (err != 0)
+		return err;
+	return asked(request, zoo_awget_children(zk->handle, path, watcher_of(zk, watch), watch,
+				      on_names, request));
 }
 
 int zk_exists(struct zk *zk, const char *path, struct zk_watch *watch, zk_done done, void *arg)
 {
 	struct request *request;
+	int err = begin(zk, done, arg, &request);
 
-	if (zk->handle == NULL)
-		return -ESHUTDOWN;
-	request = request_new(zk, done, arg);
-	if (request == NULL)
-		return -ENOMEM;
-	if (watch != NULL)
-		watch->zk = zk;
-	return asked(request, zoo_awexists(zk->handle, path, watch != NULL ? zk_on_watch : NULL,
-				      watch, on_stat, request));
+	if (err != 0)
+		return err;
+	return asked(request,
+		zoo_awexists(zk->handle, path, watcher_of(zk, watch), watch, on_stat, request));
 }
 
 // Nodes right below the root may be shared with others; all below those are the creator's, when it
 // has said who it is.
 static const struct ACL_vector *acl_of(const struct zk *zk, const char *path, bool everybody)
 {
-	static struct ACL shown[2];
-	static const struct ACL_vector shown_acl = {.count = 2, .data = shown};
-
-	if (zk->auth != NULL && everybody) {
-		shown[0] = (struct ACL){ZOO_PERM_ALL, ZOO_AUTH_IDS};
-		shown[1] = (struct ACL){ZOO_PERM_READ, ZOO_ANYONE_ID_UNSAFE};
-		return &shown_acl;
-	}
+	if (zk->auth != NULL && everybody)
+		return shown_acl();
 	return zk->auth != NULL && strchr(path + 1, '/') != NULL ? &ZOO_CREATOR_ALL_ACL
 								 : &ZOO_OPEN_ACL_UNSAFE;
 }
@@ -243,12 +238,10 @@ int zk_create(struct zk *zk, const char *path, const char *value, size_t len, un
 	struct request *request;
 	int mode = (flags & ZK_EPHEMERAL ? ZOO_EPHEMERAL : 0) |
 		   (flags & ZK_SEQUENCE ? ZOO_SEQUENCE : 0);
+	int err = begin(zk, done, arg, &request);
 
-	if (zk->handle == NULL)
-		return -ESHUTDOWN;
-	request = request_new(zk, done, arg);
-	if (request == NULL)
-		return -ENOMEM;
+	if (err != 0)
+		return err;
 	return asked(request, zoo_acreate(zk->handle, path, value, (int)len,
 				      acl_of(zk, path, false), mode, on_text, request));
 }
@@ -285,14 +278,13 @@ int zk_multi(struct zk *zk, const struct zk_op *ops, unsigned count, zk_done don
 {
 	zoo_op_t list[ZK_OPS_MAX];
 	struct request *request;
+	int err;
 
-	if (zk->handle == NULL)
-		return -ESHUTDOWN;
 	if (count == 0 || count > ZK_OPS_MAX || !paths_good(ops, count))
 		return -EINVAL;
-	request = request_new(zk, done, arg);
-	if (request == NULL)
-		return -ENOMEM;
+	err = begin(zk, done, arg, &request);
+	if (err != 0)
+		return err;
 	request->op_count = count;
 	request->results = calloc(count, sizeof(*request->results));
 	request->made = calloc(count, ZK_PATH_BYTES);

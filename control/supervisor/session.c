@@ -3,6 +3,7 @@
 
 #include "common/file.h"
 #include "common/logmsg.h"
+#include "control/shown_acl.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -71,17 +72,6 @@ static int add_credentials(struct session *session, const char *path, char *why)
 	explicit_bzero(text, len);
 	free(text);
 	return err;
-}
-
-// Senders have no credentials, and are to find the receivers.
-static const struct ACL_vector *shown_acl(void)
-{
-	static struct ACL list[2];
-	static const struct ACL_vector acl = {.count = 2, .data = list};
-
-	list[0] = (struct ACL){ZOO_PERM_ALL, ZOO_AUTH_IDS};
-	list[1] = (struct ACL){ZOO_PERM_READ, ZOO_ANYONE_ID_UNSAFE};
-	return &acl;
 }
 
 int session_open(struct session *session, const struct task *task, char *why)
