@@ -122,13 +122,9 @@ static void on_session(void *arg, enum zk_state state)
 static void on_live(void *arg, const char *name, const json_t *json)
 {
 	struct core *core = arg;
-	struct receiver *r = fleet_find(&core->fleet, name);
 
-	if (r == NULL)
-		return;
-	json_decref(r->live);
-	r->live = json_deep_copy(json);
-	core_step_soon(core);
+	if (fleet_registered(&core->fleet, name, json))
+		core_step_soon(core);
 }
 
 static void on_live_gone(void *arg, const char *name)

@@ -29,12 +29,8 @@ static void forget(struct core *core)
 static void set_live(void *arg, const char *name, const json_t *json)
 {
 	struct core *core = arg;
-	struct receiver *r = fleet_find(&core->fleet, name);
 
-	if (r == NULL)
-		return;
-	json_decref(r->live);
-	r->live = json_deep_copy(json);
+	fleet_registered(&core->fleet, name, json);
 }
 
 static int take(struct core *core, const char *name, const json_t *json)

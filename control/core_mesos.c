@@ -9,13 +9,7 @@
 
 #define SECOND_NS 1000000000u
 #define RECONCILE_MAX_SECONDS 60
-
-static const char *value_of(const json_t *json, const char *key)
-{
-	const char *text = json_string_value(json_object_get(json_object_get(json, key), "value"));
-
-	return text != NULL ? text : "";
-}
+#define RECONCILE_DOUBLES 6 // from one second
 
 static void on_offers(void *arg, const json_t *offers)
 {
@@ -65,16 +59,15 @@ static void on_failed(void *arg, const char *why)
 static void on_update(void *arg, const json_t *status)
 {
 	struct core *core = arg;
-	struct core_action *action;
 
 	if (!fleet_update(&core->fleet, status, core_now_ns())) {
 		log_warn("task %s is none of the receivers': it is ended",
-			value_of(status, "task_id"));
-		mesos_kill(
-			core->mesos, value_of(status, "task_id"), value_of(status, "agent_id"), 0);
+			fleet_id_of(status, "task_id"));
+		mesos_kill(core->mesos, fleet_id_of(status, "task_id"),
+			fleet_id_of(status, "agent_id"), 0);
 	}
-	action = core_act(core, ACTION_ACKNOWLEDGE, json_deep_copy(status));
-	(void)action; // without memory Mesos repeats it
+	core_act(core, ACTION_ACKNOWLEDGE,
+		json_deep_copy(status)); // without memory Mesos repeats it
 	core_step(core);
 }
 
@@ -174,15 +167,14 @@ static json_t *known_tasks(const struct core *core)
 void core_reconcile(void *arg)
 {
 	struct core *core = arg;
-	json_t *tasks = known_tasks(core);
-	uint64_t seconds = 1ull << (core->reconciliations < 6 ? core->reconciliations : 6);
+	unsigned n = core->reconciliations++;
+	json_t *tasks = n % 2 == 0 ? known_tasks(core) : NULL;
 
-	if (core->reconciliations % 2 == 0 && json_array_size(tasks) > 0)
-		mesos_reconcile(core->mesos, json_incref(tasks));
-	else
-		mesos_reconcile(core->mesos, NULL);
-	json_decref(tasks);
-	core->reconciliations++;
+	if (json_array_size(tasks) == 0) {
+		json_decref(tasks);
+		tasks = NULL;
+	}
+	mesos_reconcile(core->mesos, tasks);
 	loop_timer_set(core->loop, &core->reconcile,
-		(seconds < RECONCILE_MAX_SECONDS ? seconds : RECONCILE_MAX_SECONDS) * SECOND_NS);
+		(n < RECONCILE_DOUBLES ? 1ull << n : RECONCILE_MAX_SECONDS) * SECOND_NS);
 }

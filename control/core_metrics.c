@@ -37,17 +37,12 @@ static void count_receivers(struct core *core)
 		[RECEIVER_ENDING] = CONTROL_receivers_ending,
 		[RECEIVER_UNREACHABLE] = CONTROL_receivers_unreachable,
 	};
-	uint64_t states[RECEIVER_STATES] = {0}, retiring = 0, well = 0;
+	struct fleet_counts counts = fleet_count(&core->fleet);
 
-	for (const struct receiver *r = core->fleet.receivers; r != NULL; r = r->next) {
-		states[r->state]++;
-		retiring += r->retiring;
-		well += receiver_well(r);
-	}
 	for (unsigned i = 0; i < RECEIVER_STATES; i++)
-		counter_set(&core->values[of_state[i]], states[i]);
-	counter_set(&core->values[CONTROL_receivers_retiring], retiring);
-	counter_set(&core->values[CONTROL_receivers_registered], well);
+		counter_set(&core->values[of_state[i]], counts.states[i]);
+	counter_set(&core->values[CONTROL_receivers_retiring], counts.retiring);
+	counter_set(&core->values[CONTROL_receivers_registered], counts.well);
 	counter_set(&core->values[CONTROL_receivers_wanted],
 		core->fleet.applied ? core->fleet.spec.count : 0);
 }

@@ -39,13 +39,6 @@ void core_offers_drop(struct core *core)
 	loop_timer_cancel(core->loop, &core->decline);
 }
 
-static const char *value_of(const json_t *json, const char *key)
-{
-	const char *text = json_string_value(json_object_get(json_object_get(json, key), "value"));
-
-	return text != NULL ? text : "";
-}
-
 static void take(struct core *core, json_t *json)
 {
 	struct core_offer *offer = calloc(1, sizeof(*offer));
@@ -55,8 +48,8 @@ static void take(struct core *core, json_t *json)
 		goto bad;
 	offer->json = json_incref(json);
 	offer->attributes = constraint_attributes(json_object_get(json, "attributes"));
-	offer->offer = (struct placement_offer){.id = value_of(json, "id"),
-		.agent_id = value_of(json, "agent_id"),
+	offer->offer = (struct placement_offer){.id = fleet_id_of(json, "id"),
+		.agent_id = fleet_id_of(json, "agent_id"),
 		.slave = {.hostname = hostname, .attributes = offer->attributes},
 		.list = json_object_get(json, "resources")};
 	if (offer->attributes == NULL ||

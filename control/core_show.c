@@ -88,19 +88,14 @@ static json_t *alarms(const struct core *core)
 
 static json_t *counts(const struct core *core)
 {
-	int running = 0, starting = 0, waiting = 0, unreachable = 0, draining = 0, ending = 0;
+	struct fleet_counts counts = fleet_count(&core->fleet);
 
-	for (const struct receiver *r = core->fleet.receivers; r != NULL; r = r->next) {
-		running += r->state == RECEIVER_RUNNING;
-		starting += r->state == RECEIVER_LAUNCHING;
-		waiting += r->state == RECEIVER_WAITING;
-		unreachable += r->state == RECEIVER_UNREACHABLE;
-		ending += r->state == RECEIVER_ENDING;
-		draining += r->retiring;
-	}
-	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "running", running, "starting", starting,
-		"waiting", waiting, "unreachable", unreachable, "draining", draining, "ending",
-		ending);
+	return json_pack("{s:i, s:i, s:i, s:i, s:i, s:i}", "running",
+		(int)counts.states[RECEIVER_RUNNING], "starting",
+		(int)counts.states[RECEIVER_LAUNCHING], "waiting",
+		(int)counts.states[RECEIVER_WAITING], "unreachable",
+		(int)counts.states[RECEIVER_UNREACHABLE], "draining", (int)counts.retiring,
+		"ending", (int)counts.states[RECEIVER_ENDING]);
 }
 
 const char *core_frozen(const struct core *core)

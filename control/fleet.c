@@ -70,6 +70,18 @@ bool fleet_drains(const struct fleet *fleet, const char *slave)
 	return false;
 }
 
+struct fleet_counts fleet_count(const struct fleet *fleet)
+{
+	struct fleet_counts ret = {0};
+
+	for (const struct receiver *r = fleet->receivers; r != NULL; r = r->next) {
+		ret.states[r->state]++;
+		ret.retiring += r->retiring;
+		ret.well += receiver_well(r);
+	}
+	return ret;
+}
+
 struct receiver *fleet_find(const struct fleet *fleet, const char *name)
 {
 	struct receiver *r = fleet->receivers;
@@ -77,6 +89,17 @@ struct receiver *fleet_find(const struct fleet *fleet, const char *name)
 	while (r != NULL && strcmp(r->name, name) != 0)
 		r = r->next;
 	return r;
+}
+
+bool fleet_registered(struct fleet *fleet, const char *name, const json_t *live)
+{
+	struct receiver *r = fleet_find(fleet, name);
+
+	if (r == NULL)
+		return false;
+	json_decref(r->live);
+	r->live = json_deep_copy(live);
+	return true;
 }
 
 struct receiver *fleet_find_task(const struct fleet *fleet, const char *task_id)

@@ -33,7 +33,17 @@ int fleet_add(struct fleet *fleet, const json_t *receiver); // from its node
 // For senders: {"schema","move_after_ms","leave":[names of receivers that retire]}.
 json_t *fleet_senders(const struct fleet *fleet);
 
+struct fleet_counts {
+	unsigned states[RECEIVER_STATES]; // receivers by their task
+	unsigned retiring, well;          // of all states; running, and well by their own word
+};
+struct fleet_counts fleet_count(const struct fleet *fleet);
+
 struct receiver *fleet_find(const struct fleet *fleet, const char *name);
+// What a receiver says of itself (its node's content, copied), NULL: nothing any more. False: there
+// is no such receiver.
+bool fleet_registered(struct fleet *fleet, const char *name, const json_t *live);
+
 struct receiver *fleet_find_task(const struct fleet *fleet, const char *task_id);
 
 // fleet.c: makes the receivers match the desired state: adds, retires, replaces, ends in turn.
@@ -67,6 +77,9 @@ void fleet_restart(
 
 // The task is none any more, whatever Mesos says: its framework was removed, and its tasks with it.
 void fleet_forget(struct receiver *receiver, int64_t now_ns);
+
+// The text of an id as Mesos writes it, {KEY: {"value": TEXT}}; "" when there is none.
+const char *fleet_id_of(const json_t *json, const char *key);
 
 // Between the files of the fleet.
 void fleet_state(struct receiver *r, enum receiver_state state, int64_t now_ns, const char *fmt,

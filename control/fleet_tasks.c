@@ -45,7 +45,7 @@ static const char *text_of(const json_t *status, const char *key)
 	return text != NULL ? text : "";
 }
 
-static const char *id_of(const json_t *status, const char *key)
+const char *fleet_id_of(const json_t *status, const char *key)
 {
 	return text_of(json_object_get(status, key), "value");
 }
@@ -162,7 +162,7 @@ static void apply(struct fleet *fleet, struct receiver *r, enum effect effect, i
 bool fleet_update(struct fleet *fleet, const json_t *status, int64_t now_ns)
 {
 	const char *state = text_of(status, "state");
-	struct receiver *r = fleet_find_task(fleet, id_of(status, "task_id"));
+	struct receiver *r = fleet_find_task(fleet, fleet_id_of(status, "task_id"));
 	size_t i = 0;
 
 	while (i < sizeof(effects) / sizeof(effects[0]) && strcmp(effects[i].state, state) != 0)

@@ -2,7 +2,7 @@
 #pragma once
 
 // Who may do what with the nodes that senders, who have no credentials, are to find: ours, and
-// everybody reads. In one place, for the control process and the supervisors both make such nodes.
+// everybody reads. In one place: the control process and the supervisors both make such nodes.
 
 #include <zookeeper/zookeeper.h>
 
