@@ -200,6 +200,9 @@ int config_parse(
 int config_parse_elsewhere(const char *text, size_t len, unsigned cpus, struct config *ret,
 	struct config_problems *problems);
 
+// Each problem as a line of the log: "PATH:LINE: TEXT".
+void config_problems_log(const struct config_problems *problems, const char *path);
+
 // Writes the effective configuration as YAML that config_load() reads back to the same values.
 void config_print(const struct config *config, FILE *out);
 

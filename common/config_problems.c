@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "common/config_internal.h"
+#include "common/logmsg.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,5 +41,17 @@ void problems_sort(struct config_problems *problems)
 		for (; j > 0 && problems->list[j - 1].line > p.line; j--)
 			problems->list[j] = problems->list[j - 1];
 		problems->list[j] = p;
+	}
+}
+
+void config_problems_log(const struct config_problems *problems, const char *path)
+{
+	unsigned count = problems->count < PROBLEMS_MAX ? problems->count : PROBLEMS_MAX;
+
+	for (unsigned i = 0; i < count; i++) {
+		const struct config_problem *p = &problems->list[i];
+
+		log_write(p->warning ? LOG_LEVEL_WARN : LOG_LEVEL_ERR, "%s:%u: %s", path, p->line,
+			p->text);
 	}
 }

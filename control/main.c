@@ -79,10 +79,7 @@ static int load(const char *path, struct conf *ret)
 
 	if (err != 0 && err != -EINVAL)
 		log_err("%s: %s", path, strerror(-err));
-	for (unsigned i = 0;
-		i < problems.count && i < sizeof(problems.list) / sizeof(problems.list[0]); i++)
-		log_write(problems.list[i].warning ? LOG_LEVEL_WARN : LOG_LEVEL_ERR, "%s:%u: %s",
-			path, problems.list[i].line, problems.list[i].text);
+	config_problems_log(&problems, path);
 	return err;
 }
 

@@ -79,7 +79,6 @@ static int parse_options(int argc, char **argv, struct options *ret)
 static int load_config(struct receiver *r)
 {
 	struct config_problems *problems = calloc(1, sizeof(*problems));
-	unsigned shown;
 	int err;
 
 	if (problems == NULL)
@@ -87,12 +86,7 @@ static int load_config(struct receiver *r)
 	err = config_load(r->config_path, &r->config, problems);
 	if (err != 0 && err != -EINVAL)
 		log_err("%s: %s", r->config_path, strerror(-err));
-	shown = sizeof(problems->list) / sizeof(problems->list[0]);
-	if (problems->count < shown)
-		shown = problems->count;
-	for (unsigned i = 0; i < shown; i++)
-		log_write(problems->list[i].warning ? LOG_LEVEL_WARN : LOG_LEVEL_ERR, "%s:%u: %s",
-			r->config_path, problems->list[i].line, problems->list[i].text);
+	config_problems_log(problems, r->config_path);
 	free(problems);
 	return err;
 }

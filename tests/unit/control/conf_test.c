@@ -1,63 +1,22 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "control/conf.h"
+#include "problem_cases.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 // Two lines.
 #define LEAST "zookeeper: {servers: \"z1:2181,z2:2181\"}\nmesos: {master: \"zk://z1:2181/mesos\"}\n"
 
 static struct conf conf;
-static struct config_problems problems;
 
-static int parse(const char *text)
+int parse_case(const char *text)
 {
-	return conf_parse(text, strlen(text), &conf, &problems);
-}
-
-static bool has(bool warning, unsigned line, const char *part)
-{
-	for (unsigned i = 0; i < problems.count && i < 64; i++) {
-		const struct config_problem *p = &problems.list[i];
-
-		if (p->warning == warning && p->line == line && strstr(p->text, part) != NULL)
-			return true;
-	}
-	return false;
-}
-
-static void print_problems(void)
-{
-	for (unsigned i = 0; i < problems.count && i < 64; i++)
-		print_message("%u: %s%s\n", problems.list[i].line,
-			problems.list[i].warning ? "warning: " : "", problems.list[i].text);
-}
-
-static void assert_valid(const char *text)
-{
-	if (parse(text) != 0) {
-		print_problems();
-		fail_msg("refused: %s", text);
-	}
-}
-
-static void assert_refused(const char *text, unsigned line, const char *part)
-{
-	int rc = parse(text);
-
-	if (rc != -EINVAL || problems.errors != 1 || !has(false, line, part)) {
-		print_problems();
-		fail_msg("wanted %u: '%s' of: %s", line, part, text);
-	}
+	return conf_parse(text, strlen(text), &conf, &case_problems);
 }
 
 static void the_least_has_the_defaults(void **state)
@@ -66,7 +25,7 @@ static void the_least_has_the_defaults(void **state)
 
 	(void)state;
 	assert_valid(LEAST);
-	assert_int_equal(problems.count, 0);
+	assert_int_equal(case_problems.count, 0);
 	gethostname(host, sizeof(host) - 1);
 	assert_string_equal(conf.name, host);
 	assert_string_equal(conf.cluster, "default");
@@ -93,7 +52,7 @@ static void every_key_is_read(void **state)
 		     "mesos: {master: \"m1:5050,m2:5050\", principal: p, secret: /s, ca: /ca,\n"
 		     "  role: a/b, user: mill, failover_timeout: 1h}\n"
 		     "api: {listen: \"[::]:8443\", certificate: /c, key: /k, tokens: /t}\n");
-	assert_int_equal(problems.count, 0);
+	assert_int_equal(case_problems.count, 0);
 	assert_string_equal(conf.name, "c1");
 	assert_string_equal(conf.cluster, "prod");
 	assert_string_equal(conf.socket, "/s");
@@ -116,12 +75,12 @@ static void every_key_is_read(void **state)
 static void what_must_be_there_is_asked_for(void **state)
 {
 	(void)state;
-	assert_int_equal(parse(""), -EINVAL);
-	assert_int_equal(problems.errors, 2);
-	assert_true(has(false, 0, "zookeeper.servers: is missing"));
-	assert_true(has(false, 0, "mesos.master: is missing"));
-	assert_int_equal(conf_load(NULL, &conf, &problems), -EINVAL);
-	assert_int_equal(problems.errors, 2);
+	assert_int_equal(parse_case(""), -EINVAL);
+	assert_int_equal(case_problems.errors, 2);
+	assert_true(problems_have(false, 0, "zookeeper.servers: is missing"));
+	assert_true(problems_have(false, 0, "mesos.master: is missing"));
+	assert_int_equal(conf_load(NULL, &conf, &case_problems), -EINVAL);
+	assert_int_equal(case_problems.errors, 2);
 	assert_refused("mesos: {master: \"m:1\"}\nzookeeper:\n  auth: /a\n", 2,
 		"zookeeper.servers: is missing");
 	assert_refused(
@@ -221,10 +180,10 @@ static void what_belongs_together_is_checked(void **state)
 		3, "advertise: 'a' is not HOST:PORT");
 	assert_valid("zookeeper: {servers: \"z:1\"}\nmesos:\n  master: \"m:1\"\n  principal: p\n"
 		     "  secret: /s\n");
-	assert_true(has(true, 5, "mesos.secret: is sent in the clear"));
+	assert_true(problems_have(true, 5, "mesos.secret: is sent in the clear"));
 	assert_refused("a: [\n", 2, "not YAML");
 	assert_valid(LEAST "api: {key: /k}\n");
-	assert_true(has(true, 3, "api.key: means nothing without api.listen"));
+	assert_true(problems_have(true, 3, "api.key: means nothing without api.listen"));
 }
 
 static void api_listen_is_what_others_are_told(void **state)
@@ -268,12 +227,12 @@ static void the_sample_is_right(void **state)
 	conf_print_sample(out);
 	fclose(out);
 	assert_valid(text);
-	assert_int_equal(problems.count, 0);
+	assert_int_equal(case_problems.count, 0);
 	for (char *c = text; (c = strchr(c, '#')) != NULL; c++)
 		if (c[1] != ' ')
 			memmove(c, c + 1, strlen(c));
 	assert_valid(text);
-	assert_int_equal(problems.count, 0);
+	assert_int_equal(case_problems.count, 0);
 	assert_string_equal(conf.advertise, "control1.example.net:8443");
 	free(text);
 }
@@ -286,10 +245,10 @@ static void a_file_is_loaded(void **state)
 	(void)state;
 	assert_int_equal(write(fd, LEAST, strlen(LEAST)), strlen(LEAST));
 	close(fd);
-	assert_int_equal(conf_load(path, &conf, &problems), 0);
+	assert_int_equal(conf_load(path, &conf, &case_problems), 0);
 	unlink(path);
-	assert_int_equal(conf_load(path, &conf, &problems), -ENOENT);
-	assert_int_equal(problems.count, 0);
+	assert_int_equal(conf_load(path, &conf, &case_problems), -ENOENT);
+	assert_int_equal(case_problems.count, 0);
 }
 
 int main(void)

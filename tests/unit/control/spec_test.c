@@ -1,25 +1,20 @@
 // SPDX-License-Identifier: BSD-3-Clause
 
 #include "control/spec.h"
+#include "problem_cases.h"
 
 #include <errno.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #define RECEIVER "ports: [{device: eth1}]\nlisteners: [{port: 5140}]\n"
 #define LEAST "count: 3\nreceiver: r.yaml\nlog: {attribute: log}\n"
 
 static char dir[] = "/tmp/millrace-spec-XXXXXX";
 static struct spec spec;
-static struct config_problems problems;
 
 static void write_file(const char *name, const char *text)
 {
@@ -56,52 +51,16 @@ static int teardown(void **state)
 	return rmdir(dir);
 }
 
-static int parse(const char *text)
+int parse_case(const char *text)
 {
-	return spec_parse(text, strlen(text), dir, &spec, &problems);
-}
-
-static bool has(bool warning, unsigned line, const char *part)
-{
-	for (unsigned i = 0; i < problems.count && i < 64; i++) {
-		const struct config_problem *p = &problems.list[i];
-
-		if (p->warning == warning && p->line == line && strstr(p->text, part) != NULL)
-			return true;
-	}
-	return false;
-}
-
-static void print_problems(void)
-{
-	for (unsigned i = 0; i < problems.count && i < 64; i++)
-		print_message("%u: %s%s\n", problems.list[i].line,
-			problems.list[i].warning ? "warning: " : "", problems.list[i].text);
-}
-
-static void assert_valid(const char *text)
-{
-	if (parse(text) != 0) {
-		print_problems();
-		fail_msg("refused: %s", text);
-	}
-}
-
-static void assert_refused(const char *text, unsigned line, const char *part)
-{
-	int rc = parse(text);
-
-	if (rc != -EINVAL || problems.errors != 1 || !has(false, line, part)) {
-		print_problems();
-		fail_msg("wanted %u: '%s' of: %s", line, part, text);
-	}
+	return spec_parse(text, strlen(text), dir, &spec, &case_problems);
 }
 
 static void the_least_has_the_defaults(void **state)
 {
 	(void)state;
 	assert_valid(LEAST);
-	assert_int_equal(problems.count, 0);
+	assert_int_equal(case_problems.count, 0);
 	assert_int_equal(spec.count, 3);
 	assert_int_equal(spec.lcores, 1);
 	assert_true(spec.mem_bytes == 1ull << 30 && spec.volume_bytes == 0);
@@ -196,8 +155,8 @@ static void what_is_wrong_is_told_with_its_line(void **state)
 	assert_refused("count: 1001\nreceiver: r.yaml\nlog: {attribute: l}\n", 1, "out of range");
 	assert_refused("count: 1\nlog: {attribute: log}\n", 0, "receiver: is missing");
 	assert_refused("count: [\n", 2, "not YAML");
-	assert_int_equal(parse("- 1\n"), -EINVAL);
-	assert_true(has(false, 1, "must be a map of keys"));
+	assert_int_equal(parse_case("- 1\n"), -EINVAL);
+	assert_true(problems_have(false, 1, "must be a map of keys"));
 }
 
 static void more_constraints_than_there_is_room_for_are_refused(void **state)
@@ -230,10 +189,12 @@ static void the_receivers_file_is_checked(void **state)
 
 	(void)state;
 	write_file("bad.yaml", RECEIVER "partitions: 0\nlogg: 1\n");
-	assert_int_equal(parse("count: 1\nlog: {attribute: a}\nreceiver: bad.yaml\n"), -EINVAL);
-	assert_int_equal(problems.errors, 2);
-	assert_true(has(false, 3, "bad.yaml:3: partitions: '0' is out of range (1 to 64)"));
-	assert_true(has(false, 3, "bad.yaml:4: logg: unknown key; did you mean 'log'?"));
+	assert_int_equal(
+		parse_case("count: 1\nlog: {attribute: a}\nreceiver: bad.yaml\n"), -EINVAL);
+	assert_int_equal(case_problems.errors, 2);
+	assert_true(
+		problems_have(false, 3, "bad.yaml:3: partitions: '0' is out of range (1 to 64)"));
+	assert_true(problems_have(false, 3, "bad.yaml:4: logg: unknown key; did you mean 'log'?"));
 	assert_refused("count: 1\nlog: {attribute: a}\nreceiver: none.yaml\n", 3,
 		"receiver: none.yaml: No such file");
 	memset(large, '#', SPEC_CONFIG_MAX + 1);
@@ -251,12 +212,12 @@ static void the_receivers_file_is_checked_for_so_many_lcores(void **state)
 	write_file(
 		"p.yaml", RECEIVER "mode: pipeline\nrx_lcores: 2\npartitions: 2\ncpus: 900-903\n");
 	assert_valid("count: 1\nlog: {attribute: a}\nreceiver: p.yaml\nlcores: 4\n");
-	assert_int_equal(problems.count, 0);
+	assert_int_equal(case_problems.count, 0);
 	spec_free(&spec);
 	assert_refused("count: 1\nlog: {attribute: a}\nreceiver: p.yaml\nlcores: 2\n", 3,
 		"p.yaml:6: cpus: pipeline mode needs more CPUs (2) than rx_lcores (2)");
 	assert_valid("count: 1\nlog: {attribute: a}\nreceiver: p.yaml\nlcores: 3\n");
-	assert_true(has(true, 3, "p.yaml:6: cpus: 2 partitions share 1 CPUs"));
+	assert_true(problems_have(true, 3, "p.yaml:6: cpus: 2 partitions share 1 CPUs"));
 	spec_free(&spec);
 }
 
