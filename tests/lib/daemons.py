@@ -99,6 +99,57 @@ class Daemon:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 
 
+class Group:
+    """A context: daemons by number, which may be killed, paused and started again. Its kind has
+    configure(), which makes them, and wait_ready()."""
+
+    def __init__(self):
+        self.daemons = {}
+
+    def __enter__(self):
+        with contextlib.ExitStack() as stack:
+            stack.callback(self.end)
+            self.start()
+            stack.pop_all()
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def start(self):
+        if not self.daemons:
+            self.configure()
+        self.restart()
+        self.wait_ready()
+
+    def end(self):
+        self.kill()
+
+    def restore(self):
+        """After a test that may have ended in the middle of a fault."""
+        for daemon in self.daemons.values():
+            if daemon.running():
+                daemon.resume()
+        self.start()
+
+    def kill(self, *which):
+        """kill -9; of all of them when none is named."""
+        for n in which or self.daemons:
+            self.daemons[n].kill()
+
+    def restart(self, *which):
+        """Starts those that do not run, with what they had on disk; does not wait until they serve."""
+        for n in which or self.daemons:
+            if not self.daemons[n].running():
+                self.daemons[n].start()
+
+    def pause(self, n):
+        self.daemons[n].pause()
+
+    def resume(self, n):
+        self.daemons[n].resume()
+
+
 def processes():
     """{pid: (pid of the parent, environment)} of all that can be read."""
     found = {}

@@ -121,7 +121,7 @@ def ask(address, port, path, body=None, netns=None, tls=None, seconds=5.0):
         return reply.status, reply.read().decode()
 
 
-class Masters:
+class Masters(daemons.Group):
     """A context: what it started ends with it.
 
     zookeeper: an Ensemble, or None for one master that is alone. credentials: {principal: secret};
@@ -134,23 +134,14 @@ class Masters:
                  path="/mesos", credentials=None, tls=False, flags=None):
         if count > 1 and not zookeeper:
             raise ValueError("several masters need ZooKeeper")
+        super().__init__()
         self.home, self.netns, self.address = pathlib.Path(directory), netns, address
         self.zookeeper, self.path, self.count = zookeeper, path, count
         self.home.mkdir(parents=True, exist_ok=True)
         self.credentials = credentials
         self.flags = flags or {}
         self.tls = Tls(self.home, self.flags.get("hostname", address)) if tls else None
-        self.masters, self.ports = {}, {}
-
-    def __enter__(self):
-        with contextlib.ExitStack() as stack:
-            stack.callback(self.end)
-            self.start()
-            stack.pop_all()
-        return self
-
-    def __exit__(self, *_):
-        self.end()
+        self.ports = {}
 
     def configure(self):
         flags = {"ip": self.address, "hostname": self.address, **MASTER_FLAGS}
@@ -171,46 +162,9 @@ class Masters:
             home.mkdir()
             command = program("mesos-master", {**flags, "port": port, "work_dir": home, **self.flags})
             self.ports[n] = port
-            self.masters[n] = daemons.Daemon(
+            self.daemons[n] = daemons.Daemon(
                 command, self.home / f"master{n}.log", self.netns,
                 {**ENVIRONMENT, **(self.tls.environment() if self.tls else {})})
-
-    def start(self):
-        if not self.masters:
-            self.configure()
-        self.restart()
-        self.wait_ready()
-
-    def end(self):
-        for master in self.masters.values():
-            master.kill()
-
-    def restore(self):
-        """After a test that may have ended in the middle of a fault."""
-        for master in self.masters.values():
-            if master.running():
-                master.resume()
-        self.start()
-
-    # Faults.
-
-    def kill(self, *which):
-        """kill -9; of all of them when none is named."""
-        for n in which or self.masters:
-            self.masters[n].kill()
-
-    def restart(self, *which):
-        """Starts those that do not run, with what they had on disk; wait_ready() before the next is
-        killed."""
-        for n in which or self.masters:
-            if not self.masters[n].running():
-                self.masters[n].start()
-
-    def pause(self, n):
-        self.masters[n].pause()
-
-    def resume(self, n):
-        self.masters[n].resume()
 
     # What is asked.
 
@@ -229,7 +183,7 @@ class Masters:
     def leads(self, n):
         """It leads and has recovered its registry: others redirect (307), and one that recovers says
         503. (/metrics/snapshot, which tells too, lets itself be asked twice a second only.)"""
-        if not self.masters[n].answers():
+        if not self.daemons[n].answers():
             return False
         with contextlib.suppress(OSError, http.client.HTTPException):
             return self.ask(n, "/api/v1", {"type": "GET_MASTER"}, seconds=1.0)[0] == 200
@@ -237,13 +191,13 @@ class Masters:
 
     def leader(self):
         """The number of the master that leads; None while none does."""
-        return next((n for n in self.masters if self.leads(n)), None)
+        return next((n for n in self.daemons if self.leads(n)), None)
 
     def wait_leader(self, other_than=None, seconds=30):
         def leading():
             # One that has lost its leadership ends by itself.
-            if not any(master.running() for master in self.masters.values()):
-                words = "\n".join(master.said() for master in self.masters.values())
+            if not any(master.running() for master in self.daemons.values()):
+                words = "\n".join(master.said() for master in self.daemons.values())
                 raise AssertionError(f"no master runs:\n{words}")
             found = self.leader()
             return found if found != other_than else None
@@ -262,7 +216,7 @@ class Masters:
         """A master leads, and each one that runs may be killed: a leader that dies before the others
         vote leaves them without a quorum, for good."""
         self.wait_leader(seconds=seconds)
-        for n in [n for n, master in self.masters.items() if master.answers()]:
+        for n in [n for n, master in self.daemons.items() if master.answers()]:
             rig.wait_until(lambda n=n: self.votes(n), f"master {n} voted", seconds)
 
     def call(self, kind, **body):

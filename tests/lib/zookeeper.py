@@ -51,27 +51,18 @@ def digest(auth):
     return f"{auth.split(':')[0]}:{hashed}"
 
 
-class Ensemble:
+class Ensemble(daemons.Group):
     """A context: what it started ends with it. 'tick' in milliseconds: sessions last at least two.
     The servers have the address in the namespace (None: our own), and ports that were free."""
 
     def __init__(self, directory, servers=3, netns=None, address="127.0.0.1", tick=500):
+        super().__init__()
         self.home, self.netns, self.address = pathlib.Path(directory), netns, address
         self.tick = tick
         self.count = servers
         self.home.mkdir(parents=True, exist_ok=True)
         self.clients = contextlib.ExitStack()
-        self.servers, self.ports = {}, {}
-
-    def __enter__(self):
-        with contextlib.ExitStack() as stack:
-            stack.callback(self.end)
-            self.start()
-            stack.pop_all()
-        return self
-
-    def __exit__(self, *_):
-        self.end()
+        self.ports = {}
 
     def configure(self):
         count = self.count
@@ -91,50 +82,17 @@ class Ensemble:
                        "-cp", jars, "org.apache.zookeeper.server.quorum.QuorumPeerMain",
                        home / "zoo.cfg"]
             self.ports[n] = ports[n - 1]
-            self.servers[n] = daemons.Daemon(command, home / "server.log", self.netns)
-
-    def start(self):
-        if not self.servers:
-            self.configure()
-        for server in self.servers.values():
-            if not server.running():
-                server.start()
-        self.wait_ready()
+            self.daemons[n] = daemons.Daemon(command, home / "server.log", self.netns)
 
     def end(self):
         self.clients.close()
-        for server in self.servers.values():
-            server.kill()
-
-    def restore(self):
-        """After a test that may have ended in the middle of a fault."""
-        for server in self.servers.values():
-            if server.running():
-                server.resume()
-        self.start()
+        super().end()
 
     # Faults.
 
-    def kill(self, *which):
-        """kill -9; of all of them when none is named."""
-        for n in which or self.servers:
-            self.servers[n].kill()
-
     def stop(self, *which):
-        for n in which or self.servers:
-            self.servers[n].stop()
-
-    def restart(self, *which):
-        """Starts those that do not run, with what they had on disk; does not wait for them."""
-        for n in which or self.servers:
-            if not self.servers[n].running():
-                self.servers[n].start()
-
-    def pause(self, n):
-        self.servers[n].pause()
-
-    def resume(self, n):
-        self.servers[n].resume()
+        for n in which or self.daemons:
+            self.daemons[n].stop()
 
     # What is asked.
 
@@ -150,7 +108,7 @@ class Ensemble:
 
     def word(self, n, command, seconds=1.0):
         """What server n answers to a four letter word; "" when it doesn't."""
-        if not self.servers[n].answers():
+        if not self.daemons[n].answers():
             return ""
         with contextlib.suppress(OSError), daemons.within(self.netns):
             with socket.create_connection((self.address, self.ports[n]), seconds) as asking:
@@ -168,20 +126,20 @@ class Ensemble:
 
     def leader(self):
         """The number of the server that leads; None while none says so."""
-        return next((n for n in self.servers if self.mode(n) in ("leader", "standalone")), None)
+        return next((n for n in self.daemons if self.mode(n) in ("leader", "standalone")), None)
 
     def followers(self):
-        return [n for n in self.servers if self.mode(n) == "follower"]
+        return [n for n in self.daemons if self.mode(n) == "follower"]
 
     def ready(self):
         """All servers that run serve, and one leads."""
-        asked = [n for n, server in self.servers.items() if server.answers()]
+        asked = [n for n, server in self.daemons.items() if server.answers()]
         modes = [self.mode(n) for n in asked]
         return all(modes) and sum(mode in ("leader", "standalone") for mode in modes) == 1
 
     def wait_ready(self, seconds=30):
         def there():
-            for n, server in self.servers.items():
+            for n, server in self.daemons.items():
                 if server.process is not None and server.process.poll() not in (None, -9, 143):
                     raise AssertionError(f"ZooKeeper server {n} ended:\n{server.said()}")
             return self.ready()
