@@ -18,6 +18,10 @@ MKFS = {
              "nodiscard,lazy_itable_init=0,lazy_journal_init=0"],
     "xfs": ["mkfs.xfs", "-q", "-f", "-K"],
 }
+# What a boot does with a disk before it is mounted, by the file system. Without it a kernel before 6.10
+# doesn't mount an ext4 whose last commit block, 2 to 8 sectors, reached the disk in part ("journal
+# transaction N is corrupt"): https://lore.kernel.org/r/20240425064515.836633-1-yebin@huaweicloud.com
+AT_BOOT = {"ext4": ["e2fsck", "-p"], "xfs": ["true"]}
 CHECK = {"ext4": ["e2fsck", "-fn"], "xfs": ["xfs_repair", "-n"]}
 
 
@@ -62,6 +66,11 @@ def unmount(directory):
         raise
 
 
+def boot(fs, image):
+    done = sh(*AT_BOOT[fs], image, check=False)
+    expect(done.returncode in (0, 1), f"{fs} after a cut: exit {done.returncode}\n{done.stdout}{done.stderr}")
+
+
 class FlakyDisk:
     """A disk image with a file system, behind a volatile cache while it is plugged in."""
 
@@ -80,6 +89,7 @@ class FlakyDisk:
         r.stack.callback(self.unplug)
 
     def plug(self):
+        boot(self.fs, self.image)
         self.process = subprocess.Popen([FLAKY_DISK, self.image, self.front])
         wait_until(lambda: mounted(self.front) or self.process.poll(), "the disk was there")
         expect_equal(self.process.poll(), None, "exit code of flaky_disk")
@@ -114,7 +124,8 @@ class FlakyDisk:
 
     @contextlib.contextmanager
     def clean(self):
-        """The image as it is, on a disk without faults; the mount replays the journal."""
+        """The image as it is, on a disk without faults; this replays the journal."""
+        boot(self.fs, self.image)
         sh("mount", "-t", self.fs, "-o", "loop," + self.mount_options, self.image, self.dir)
         try:
             yield

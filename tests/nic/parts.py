@@ -25,7 +25,7 @@ MODULES = ["vfio-pci", "vfio_iommu_type1", "uio_pci_generic", "e1000e", "igb", "
            "virtio_pci", "virtio_blk", "virtio_console", "nvme", "ext4", "crc32c_generic", "tun",
            "8021q"]
 
-PROGRAMS = """bash awk base64 basename cat chmod chown cut date dd dirname env grep head hostname id
+PROGRAMS = """bash awk base64 basename cat chmod chown cut date dd dirname e2fsck env grep head hostname id
     ip kmod ln ls mkdir mkfs.ext4 mktemp mount mv nproc pgrep ping pkill prlimit ps readlink rm rmdir
     sed seq setpriv setsid sleep sort stat sync sysctl tail taskset touch tr truncate umount uname
     uniq wc""".split()

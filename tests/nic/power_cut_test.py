@@ -69,6 +69,7 @@ class Disk:
         mountpoint.mkdir(exist_ok=True)
         copy = mountpoint.with_name("copy")
         sh("cp", "--sparse=always", self.image, copy)
+        disk.boot("ext4", copy)
         sh("mount", "-o", "loop", copy, mountpoint)
         try:
             log = mountpoint / "data/0"
@@ -93,7 +94,8 @@ class Campaign:
         pci = self.lab.boot().nic()
         self.lab.setup("hugepages 64")
         self.lab.setup(f"bind {pci}")
-        self.lab.guest.run(f"mount -o noatime {NODE} /mnt")
+        self.lab.guest.run(f"{{ {' '.join(disk.AT_BOOT['ext4'])} {NODE} || [ $? = 1 ]; }} && "
+                           f"mount -o noatime {NODE} /mnt")
         self.lab.configure([(pci, [])], log="  segment_size: 16MiB\n  block_size: 128KiB\n"
                                             f"  durability: {durability}\n  commit_interval: 5ms\n")
         self.lab.start()
