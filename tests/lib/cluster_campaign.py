@@ -229,7 +229,7 @@ class Campaign:
         expect_equal(self.logs(), self.log_ids, "log_ids of the receivers")
         expect_equal({name: row["slave"] for name, row in self.well.items()},
                      {name: row["slave"] for name, row in self.rows.items()}, "slaves of the receivers")
-        expect_equal(len(self.leaders()), 1, "leaders")
+        expect(len(self.leaders()) <= 1, f"{self.leaders()} lead")
         expect(not self.launches.wrong, f"{len(self.launches.wrong)} times: {self.launches.wrong[:3]}")
         for watcher in (self.launches, self.positions, self.disk, *self.tops.values()):
             watcher.expect_well()
