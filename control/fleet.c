@@ -112,7 +112,7 @@ struct receiver *fleet_find_task(const struct fleet *fleet, const char *task_id)
 }
 
 // Of each sink, and none has more than so many batches to be given; without a sink there is
-// nothing.
+// nothing. Which sinks it has is not known before its millraced has answered.
 static bool caught_up(const struct receiver *r, json_int_t batches)
 {
 	const json_t *sink;
@@ -120,6 +120,10 @@ static bool caught_up(const struct receiver *r, json_int_t batches)
 
 	if (!receiver_registered(r))
 		return false;
+#ifndef MUTANT_FLEET_STARTING_DRAINED
+	if (receiver_starting(r))
+		return false;
+#endif
 	json_array_foreach(json_object_get(r->live, "sinks"), i, sink)
 	{
 		const json_t *lag = json_object_get(sink, "lag_batches");

@@ -43,7 +43,7 @@ struct live_partition {
 // Of a sink's partitions together. What is durable and not confirmed; both zero: it has all.
 struct live_sink {
 	char name[CONFIG_NAME_MAX];
-	bool lag_known; // false: it still asks the other side how far it is
+	bool lag_known; // false: it still asks the other side how far it is, or doesn't answer
 	uint64_t lag_batches, lag_events;
 };
 

@@ -2,6 +2,8 @@
 
 #include "control/receiver.h"
 
+#include "control/live.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -68,12 +70,21 @@ bool receiver_registered(const struct receiver *r)
 	return task != NULL && strcmp(task, r->task_id) == 0;
 }
 
+static bool says_of_itself(const struct receiver *r, enum live_health health)
+{
+	const char *text = json_string_value(json_object_get(r->live, "health"));
+
+	return text != NULL && strcmp(text, live_health_text(health)) == 0;
+}
+
+bool receiver_starting(const struct receiver *r)
+{
+	return says_of_itself(r, LIVE_STARTING);
+}
+
 bool receiver_well(const struct receiver *r)
 {
-	const char *health = json_string_value(json_object_get(r->live, "health"));
-
-	return r->state == RECEIVER_RUNNING && receiver_registered(r) && health != NULL &&
-	       strcmp(health, "ok") == 0;
+	return r->state == RECEIVER_RUNNING && receiver_registered(r) && says_of_itself(r, LIVE_OK);
 }
 
 struct receiver *receiver_new(const char *name)

@@ -62,8 +62,10 @@ void receiver_free(struct receiver *receiver);
 json_t *receiver_write(const struct receiver *receiver);
 int receiver_read(const json_t *json, struct receiver **ret);
 
-// Whether its registration is there, and of the task that it has now; and says that it is well.
+// Whether its registration is there, and of the task that it has now; and says that its millraced
+// has not answered yet, or that it is well.
 bool receiver_registered(const struct receiver *receiver);
+bool receiver_starting(const struct receiver *receiver);
 bool receiver_well(const struct receiver *receiver);
 
 const char *receiver_state_text(enum receiver_state state);

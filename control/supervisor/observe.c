@@ -71,6 +71,13 @@ static void set_health(struct observer *o, enum live_health health, const char *
 	snprintf(o->live.why, sizeof(o->live.why), "%s", why);
 }
 
+// What was said before is no more so.
+static void forget_lags(struct observer *o)
+{
+	for (unsigned i = 0; i < o->live.sink_count; i++)
+		o->live.sinks[i].lag_known = false;
+}
+
 // A new process, or the end: the node says so at once.
 static void take_news(struct observer *o)
 {
@@ -85,8 +92,7 @@ static void take_news(struct observer *o)
 	o->answered = false;
 	o->totals = (struct gather_totals){0};
 	gather_load(&o->live, &o->totals, &o->totals);
-	for (unsigned i = 0; i < o->live.sink_count; i++)
-		o->live.sinks[i].lag_known = false;
+	forget_lags(o);
 }
 
 // Whether it is this millraced that answers: one that was killed may have answered a moment ago.
@@ -148,8 +154,10 @@ static void look(struct observer *o)
 		return;
 	}
 	now = clock_monotonic_ns();
-	if (o->answered && now - o->answered_ns >= SILENT_NS)
+	if (o->answered && now - o->answered_ns >= SILENT_NS) {
 		set_health(o, LIVE_FAILED, why);
+		forget_lags(o);
+	}
 }
 
 // Until then, or until the main thread says something; true when it did.

@@ -10,9 +10,11 @@ import pathlib
 import signal
 import time
 
+import checker
 import cluster
 import jsonschema
 import rig
+import sinks
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from cluster import SESSION
 from rig import MILLRACE, TREE, expect, expect_equal, wait_until
@@ -165,6 +167,33 @@ def one_unreachable_for_long_is_replaced(c):
     c.apply(count=2)
 
 
+def a_lost_slaves_log_is_given_away(c):
+    """It dies with events that no sink has, for so long that another takes its place: when it is back, its
+    log is given to the sinks, and retires."""
+    archive = c.home / "archive"
+    archive.mkdir()
+    changed = c.apply(count=2, unreachable_after="3s", receiver={
+        "sinks": [sinks.files_sink(str(archive), roll_interval="4s")]})
+    wait_until(lambda: [row["version"] for row in c.running().values()] == 2 * [changed["version"]],
+               "both had the sink", 60)
+    name, row = next(iter(c.running().items()))
+    sent = c.account(c.send(c.slaves[int(row["slave"][5:])], 2000, "max"))
+    slave_of(c, name).end()
+    wait_until(lambda: len(set(c.running()) - {name}) == 2, "another took its place", 60)
+    expect_equal(given(archive, sent), [], "events that the sink had before")
+    slave_of(c, name).start()
+    wait_until(lambda: name not in c.receivers(), "it gave its log away and ended", 60)
+    expect_equal(given(archive, sent), list(range(2000)), "events that the sink has")
+    c.apply(count=2)
+    c.wait_running(2)
+
+
+def given(archive, account):
+    """Which events of a sender are in the sink's files, each time that they are."""
+    source, _, seq, _ = checker.read_files(archive).columns()
+    return sorted(seq[source == int(account["source"])].tolist())
+
+
 def drained_and_back(c):
     """--wait ends when nothing is there any more; --off lets it have receivers again."""
     slave = by_name(c, "r3")["slave"]
@@ -296,7 +325,8 @@ def main():
                     an_executor_that_dies_takes_its_receiver_along,
                     nothing_is_launched_that_is_not_stored, masters_change, an_agent_is_started_again,
                     an_unreachable_slave_is_waited_for, one_unreachable_for_long_is_replaced,
-                    drained_and_back, restarted_in_turn, a_slave_gone_for_good,
+                    drained_and_back, restarted_in_turn, a_lost_slaves_log_is_given_away,
+                    a_slave_gone_for_good,
                     a_file_that_cannot_run_is_damped, a_removed_framework_is_not_made_again_by_itself,
                     what_is_shown_is_as_the_schemas_say)
 

@@ -14,6 +14,7 @@ import time
 
 import daemons
 import rig
+import sinks
 import zookeeper
 from rig import PORT, RECEIVER4, RECEIVER6, expect, expect_equal, wait_until
 from tasks import NODE, ROOT, SESSION, Cluster
@@ -118,11 +119,16 @@ def what_starts_is_registered_and_can_be_ended(r):
 
 def a_silent_millraced_is_said_to_have_failed(r):
     cluster = Cluster(r)
-    task = cluster.task().start()
+    task = cluster.task()
+    task.config["sinks"] = [sinks.files_sink(str(r.home))]
+    task.start()
     pid = cluster.wait_ok()["pid"]
+    cluster.wait_live(lambda live: live["sinks"][0]["lag_batches"] == 0, "the sink had all")
     os.kill(pid, signal.SIGSTOP)
     live = cluster.wait_live(lambda live: live["health"] == "failed", "its silence was registered", 20)
     expect("its API doesn't answer" in live["why"] and len(live["partitions"]) == 1, live)
+    expect_equal(live["sinks"], [{"sink": "archive", "lag_batches": None, "lag_events": None}],
+                 "what is known of its sinks")
     os.kill(pid, signal.SIGCONT)
     cluster.wait_ok(pid=pid, restarts=0)
     task.stop()

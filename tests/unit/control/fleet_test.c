@@ -306,6 +306,35 @@ static void a_drained_log_is_given_away_first(void **state)
 	scene_close(&s);
 }
 
+// Its registration is there before its millraced has answered; what sinks it has isn't in it yet.
+static void a_log_is_not_given_away_before_its_sinks_are_known(void **state)
+{
+	struct receiver *r;
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 2, 1);
+	scene_run_all(&s);
+	r = scene_of(&s, "r1");
+	scene_status(&s, "r1", "TASK_UNREACHABLE");
+	scene_later(&s, 61);
+	assert_true(r->retiring);
+	scene_status(&s, "r1", "TASK_FAILED");
+	scene_step(&s);
+	scene_status(&s, "r1", "TASK_RUNNING");
+	scene_live(&s, "r1", "starting", 0, 0);
+	json_array_clear(json_object_get(r->live, "sinks"));
+	scene_step(&s);
+	expect_state(&s, "r1", RECEIVER_RUNNING);
+	scene_live(&s, "r1", "ok", 1, 0);
+	scene_step(&s);
+	expect_state(&s, "r1", RECEIVER_RUNNING);
+	scene_live(&s, "r1", "ok", 0, 0);
+	scene_step(&s);
+	expect_state(&s, "r1", RECEIVER_ENDING);
+	scene_close(&s);
+}
+
 // Without a constraint that says so: what was replaced doesn't begin anew beside itself.
 static void a_replacement_goes_elsewhere(void **state)
 {
@@ -416,6 +445,7 @@ int main(void)
 		cmocka_unit_test(nobody_is_replaced_while_mesos_is_away),
 		cmocka_unit_test(a_drained_slave_is_left_when_another_runs),
 		cmocka_unit_test(a_drained_log_is_given_away_first),
+		cmocka_unit_test(a_log_is_not_given_away_before_its_sinks_are_known),
 		cmocka_unit_test(a_replacement_goes_elsewhere),
 		cmocka_unit_test(fewer_are_wanted),
 		cmocka_unit_test(a_restart_goes_round),
