@@ -56,13 +56,14 @@ static json_t *environment(const struct core *core, const struct receiver *r)
 
 	nics_text(&r->taken, nics, sizeof(nics));
 	addresses_text(r->attributes, addresses, sizeof(addresses));
-	return json_pack("[o, o, o, o, o, o, o, o, o, o, o, o, o]",
+	return json_pack("[o, o, o, o, o, o, o, o, o, o, o, o, o, o]",
 		variable(TASK_RECEIVER, r->name), variable(TASK_ID, r->task_id),
 		variable(TASK_CONFIG, core->fleet.spec.receiver),
 		variable(TASK_LCORES, resources_lcores_text(&r->taken, lcores, sizeof(lcores))),
 		variable(TASK_NICS, nics), variable(TASK_ADDRESSES, addresses),
-		variable(TASK_LOG, r->log_path), variable(TASK_HOSTNAME, r->slave),
-		variable(TASK_ZOOKEEPER, core->conf.zookeeper), variable(TASK_ROOT, core->root),
+		variable(TASK_LOG, r->log_path), variable(TASK_CLOSED, r->closed ? "1" : ""),
+		variable(TASK_HOSTNAME, r->slave), variable(TASK_ZOOKEEPER, core->conf.zookeeper),
+		variable(TASK_ROOT, core->root),
 		variable(TASK_ZOOKEEPER_AUTH, core->conf.zookeeper_auth),
 		number(TASK_SESSION_TIMEOUT_MS, core->conf.session_timeout_ns / NS_PER_MS),
 		number(TASK_GRACE_MS, core->fleet.spec.kill_grace_ns / NS_PER_MS));

@@ -235,14 +235,13 @@ static int64_t replace_lost(struct fleet *fleet, struct receiver *r, int64_t now
 	return INT64_MAX;
 }
 
-static bool end(struct fleet *fleet, struct receiver *r, int64_t now_ns, const char *why)
+static void end(struct fleet *fleet, struct receiver *r, int64_t now_ns, const char *why)
 {
 	fleet_state(r, RECEIVER_ENDING, now_ns, "%s", why);
 	history_add(&fleet->history, now_ns, "end", r->name, r->slave, "%s", why);
-	return true;
 }
 
-static bool replaced(const struct fleet *fleet)
+bool fleet_replaced(const struct fleet *fleet)
 {
 	unsigned running = 0;
 
@@ -265,6 +264,21 @@ static void say(struct receiver *r, const char *fmt, ...)
 	snprintf(r->why, sizeof(r->why), "%s", why);
 }
 
+// What it took after its last word would stay in its log, given to nobody: only one that takes
+// nothing any more has surely given all of it. Without a sink there is nothing to give.
+static void end_given(struct fleet *fleet, struct receiver *r, int64_t now_ns)
+{
+	bool has_sinks = json_array_size(json_object_get(r->live, "sinks")) > 0;
+
+	r->drained = r->closed || !has_sinks;
+#ifdef MUTANT_FLEET_OPEN_DRAINED
+	r->drained = true;
+#endif
+	end(fleet, r, now_ns,
+		r->drained ? "all of its log was given away"
+			   : "its sinks have what it took: once more, without taking any");
+}
+
 // One that retires: until all of its log has been given away, and, where it moves, until the other
 // runs.
 static int64_t retire_on(struct fleet *fleet, struct receiver *r, int64_t now_ns)
@@ -277,7 +291,7 @@ static int64_t retire_on(struct fleet *fleet, struct receiver *r, int64_t now_ns
 	}
 	if (r->state != RECEIVER_RUNNING || !receiver_registered(r))
 		return INT64_MAX;
-	if (r->moving && !replaced(fleet))
+	if (r->moving && !fleet_replaced(fleet))
 		say(r, "retires when another runs in its place");
 	else if (receives(r) > 0)
 		say(r, "retires when its senders have left: %.0f events/s", receives(r));
@@ -286,7 +300,7 @@ static int64_t retire_on(struct fleet *fleet, struct receiver *r, int64_t now_ns
 		say(r, "retires when its sinks have all of its log");
 #endif
 	else
-		r->drained = end(fleet, r, now_ns, "all of its log was given away");
+		end_given(fleet, r, now_ns);
 	return now_ns + LOOK_NS;
 }
 

@@ -86,4 +86,6 @@ void fleet_state(struct receiver *r, enum receiver_state state, int64_t now_ns, 
 	...) __attribute__((format(printf, 4, 5)));
 void fleet_retire(struct fleet *fleet, struct receiver *r, bool moving, int64_t now_ns,
 	const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+// As many run well as are wanted, without those that retire.
+bool fleet_replaced(const struct fleet *fleet);
 void fleet_remove(struct fleet *fleet, struct receiver *r, int64_t now_ns, const char *why);

@@ -47,6 +47,7 @@ static const struct field fields[] = {
 	FIELD(FIELD_INT, launches),
 	FIELD(FIELD_INT, failures),
 	FIELD(FIELD_INT, next_launch_ns),
+	FIELD(FIELD_BOOL, closed),
 	FIELD(FIELD_BOOL, drained),
 };
 

@@ -44,6 +44,7 @@ struct receiver {
 	uint64_t launches;
 	uint64_t failures;      // ends in a row that count for the back-off
 	int64_t next_launch_ns; // not before; 0: any time
+	bool closed;            // its last task was launched to take no events any more
 	bool drained;           // nothing of its log was undelivered when it ended
 	json_t *attributes;     // of the slave, when the task was launched; NULL: never was
 	// Not stored:

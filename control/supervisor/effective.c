@@ -233,6 +233,21 @@ static int replace_lists(
 	return err;
 }
 
+// To each listener nobody may send: this is no packet's source (RFC 1122, 3.2.1.3). Packets that
+// come are counted as others that may not be sent.
+static void close_listeners(struct config *config)
+{
+	static const struct config_address nobody = {
+		.ip.s6_addr = {[10] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff},
+		.prefix_len = 32,
+		.is_ip4 = true};
+
+	for (unsigned i = 0; i < config->listener_count; i++) {
+		config->listeners[i].allow_count = 1;
+		config->listeners[i].allow[0] = nobody;
+	}
+}
+
 static int set_names(
 	const struct task *task, struct config *config, struct config_problems *problems)
 {
@@ -284,6 +299,8 @@ int effective_make(const struct task *task, struct config *ret, struct config_pr
 		err = set_names(task, ret, problems);
 	if (err != 0)
 		return err;
+	if (task->closed)
+		close_listeners(ret);
 	*ret_of = OF_RESULT;
 	return check_result(ret, problems);
 }

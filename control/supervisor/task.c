@@ -81,6 +81,17 @@ static bool read_log(char *ret, char *why)
 	return len < CONFIG_PATH_MAX;
 }
 
+static bool read_closed(bool *ret, char *why)
+{
+	const char *text = variable(TASK_CLOSED);
+
+	*ret = strcmp(text, "1") == 0;
+	if (*ret || text[0] == '\0')
+		return true;
+	snprintf(why, TASK_WHY_BYTES, TASK_CLOSED ": '%.40s' is neither 1 nor empty", text);
+	return false;
+}
+
 static bool read_ms(const char *name, uint64_t def, uint64_t *ret, char *why)
 {
 	const char *text = variable(name);
@@ -155,6 +166,7 @@ int task_read(struct task *ret, char *why)
 	ret->nics = variable(TASK_NICS);
 	ret->addresses = variable(TASK_ADDRESSES);
 	if (!read_texts(ret, why) || !check_receiver(ret, why) || !check_root(ret, why) ||
+		!read_closed(&ret->closed, why) ||
 		!read_ms(TASK_SESSION_TIMEOUT_MS, SESSION_TIMEOUT_MS, &session_ms, why) ||
 		!read_ms(TASK_GRACE_MS, GRACE_MS, &grace_ms, why))
 		return -EINVAL;

@@ -18,6 +18,8 @@
 // Path of this receiver's 'data'; "VOLUME/NAME" is below the working directory, where Mesos has put
 // a persistent volume of that name: task_read() makes a path out of it that outlives the sandbox.
 #define TASK_LOG "MILLRACE_LOG"
+// "1": it takes no events, and gives away what its log has; "" or not there: it takes them.
+#define TASK_CLOSED "MILLRACE_CLOSED"
 #define TASK_HOSTNAME "MILLRACE_HOSTNAME"   // the slave, as Mesos names it
 #define TASK_ZOOKEEPER "MILLRACE_ZOOKEEPER" // "host:port,host:port"
 #define TASK_ROOT "MILLRACE_ROOT"           // "/millrace/CLUSTER"
@@ -37,6 +39,7 @@ struct task {
 	const char *config; // the environment's
 	const char *lcores, *nics, *addresses;
 	char log[CONFIG_PATH_MAX];
+	bool closed;
 	char hostname[LIVE_TEXT_BYTES];
 	char zookeeper[TASK_SERVERS_MAX];
 	char root[CONFIG_PATH_MAX];

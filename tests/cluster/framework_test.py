@@ -167,13 +167,13 @@ def one_unreachable_for_long_is_replaced(c):
     c.apply(count=2)
 
 
-def a_lost_slaves_log_is_given_away(c):
-    """It dies with events that no sink has, for so long that another takes its place: when it is back, its
-    log is given to the sinks, and retires."""
+def logs_are_given_away(c):
+    """To real sinks: that of a slave which dies for so long that another takes its place, with events that
+    no sink has; and that of a receiver which is one too many."""
     archive = c.home / "archive"
     archive.mkdir()
-    changed = c.apply(count=2, unreachable_after="3s", receiver={
-        "sinks": [sinks.files_sink(str(archive), roll_interval="4s")]})
+    receiver = {"sinks": [sinks.files_sink(str(archive), roll_interval="4s")]}
+    changed = c.apply(count=2, unreachable_after="3s", receiver=receiver)
     wait_until(lambda: [row["version"] for row in c.running().values()] == 2 * [changed["version"]],
                "both had the sink", 60)
     name, row = next(iter(c.running().items()))
@@ -184,6 +184,13 @@ def a_lost_slaves_log_is_given_away(c):
     slave_of(c, name).start()
     wait_until(lambda: name not in c.receivers(), "it gave its log away and ended", 60)
     expect_equal(given(archive, sent), list(range(2000)), "events that the sink has")
+    accounts = {name: c.account(c.send(c.slaves[int(row["slave"][5:])], 500, "max"))
+                for name, row in c.wait_running(2).items()}
+    c.apply(count=1, receiver=receiver)
+    name, = wait_until(lambda: accounts.keys() - c.receivers().keys(), "one gave its log away and ended", 60)
+    expect_equal(given(archive, accounts[name]), list(range(500)), "events that the sink has of it")
+    expect_equal([event["decision"] for event in c.events() if event["receiver"] == name][-5:],
+                 ["retire", "end", "launch", "end", "remove"], f"what became of {name}")
     c.apply(count=2)
     c.wait_running(2)
 
@@ -325,8 +332,7 @@ def main():
                     an_executor_that_dies_takes_its_receiver_along,
                     nothing_is_launched_that_is_not_stored, masters_change, an_agent_is_started_again,
                     an_unreachable_slave_is_waited_for, one_unreachable_for_long_is_replaced,
-                    drained_and_back, restarted_in_turn, a_lost_slaves_log_is_given_away,
-                    a_slave_gone_for_good,
+                    drained_and_back, restarted_in_turn, logs_are_given_away, a_slave_gone_for_good,
                     a_file_that_cannot_run_is_damped, a_removed_framework_is_not_made_again_by_itself,
                     what_is_shown_is_as_the_schemas_say)
 

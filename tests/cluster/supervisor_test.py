@@ -16,7 +16,7 @@ import daemons
 import rig
 import sinks
 import zookeeper
-from rig import PORT, RECEIVER4, RECEIVER6, expect, expect_equal, wait_until
+from rig import MILLRACE, PORT, RECEIVER4, RECEIVER6, expect, expect_equal, wait_until
 from tasks import NODE, ROOT, SESSION, Cluster
 
 
@@ -347,6 +347,7 @@ def what_would_end_the_same_way_is_not_tried_again(r):
             ({"LOG": "data"}, 2, "MILLRACE_LOG: 'data' is neither an absolute path nor VOLUME/NAME"),
             ({"LOG": "log/r1"}, 2, "there is no volume 'log' in the task's sandbox"),
             ({"ROOT": "millrace"}, 2, "MILLRACE_ROOT"),
+            ({"CLOSED": "yes"}, 2, "MILLRACE_CLOSED: 'yes' is neither 1 nor empty"),
             ({"MILLRACED": "/no/such/millraced"}, 1, "can't start /no/such/millraced: No such file")):
         task = cluster.task(**environment)
         task.start(wait=False).wait_end(code)
@@ -372,6 +373,28 @@ def nodes_belong_to_who_has_the_password(r):
     task = cluster.task(ZOOKEEPER_AUTH=str(secret)).start()
     wait_until(lambda: "not registered: not authenticated" in task.log(), "it says so")
     expect_equal(task.get("/api/v1/status")["health"], "ok", "health of millraced")
+    task.stop()
+
+
+def a_closed_one_takes_nothing(r):
+    """It only gives its log away: who sends to it is counted among those who may not."""
+    cluster = Cluster(r)
+    task = cluster.task(CLOSED="1").start()
+
+    def denied():
+        return task.drops().get("source_denied", 0)
+
+    def send(*words):
+        return cluster.net.sh("tx", MILLRACE, "send", *words, "--count", "100", "--rate", "1000", check=False)
+
+    plain = send(f"[{RECEIVER6}]:5142")
+    expect_equal(plain.returncode, 0, f"exit code of a sender that isn't answered: {plain.stderr}")
+    wait_until(lambda: denied() > 0, "its packets were denied")
+    before = denied()
+    sure = send("--reliable", f"{RECEIVER4}:{PORT}", "--wait", "1s")
+    expect_equal(sure.returncode, 1, f"exit code of one that waits for an answer: {sure.stderr}")
+    expect(denied() > before, "its packets weren't denied")
+    expect_equal(task.durable(), 0, "events that it took")
     task.stop()
 
 
@@ -401,4 +424,5 @@ rig.run(what_is_registered_is_so, what_starts_is_registered_and_can_be_ended,
         zookeeper_that_is_silent_does_not_hold_up_the_end,
         the_next_one_waits_for_a_killed_ones_end,
         what_would_end_the_same_way_is_not_tried_again, nodes_belong_to_who_has_the_password,
+        a_closed_one_takes_nothing,
         *FIGURES)

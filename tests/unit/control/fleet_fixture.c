@@ -144,6 +144,20 @@ void scene_run_all(struct scene *scene)
 	scene_step(scene);
 }
 
+void scene_give_away(struct scene *scene, const char *name)
+{
+	expect_state(scene, name, RECEIVER_ENDING);
+	scene_status(scene, name, "TASK_KILLED");
+	scene_step(scene);
+	expect_state(scene, name, RECEIVER_LAUNCHING);
+	assert_true(scene_of(scene, name)->closed);
+	scene_run_all(scene);
+	expect_state(scene, name, RECEIVER_ENDING);
+	scene_status(scene, name, "TASK_KILLED");
+	scene_step(scene);
+	assert_null(fleet_find(&scene->fleet, name));
+}
+
 void expect_state(struct scene *scene, const char *name, enum receiver_state state)
 {
 	const struct receiver *r = scene_of(scene, name);

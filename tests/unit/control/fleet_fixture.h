@@ -43,6 +43,9 @@ void scene_run_all(struct scene *scene);
 void scene_live(struct scene *scene, const char *name, const char *health, int lag,
 	double events_per_second);
 
+// It was told to end: it is launched once more, takes nothing, has given all away, and is no more.
+void scene_give_away(struct scene *scene, const char *name);
+
 void expect_state(struct scene *scene, const char *name, enum receiver_state state);
 unsigned scene_count(struct scene *scene, bool retiring);
 bool scene_decided(struct scene *scene, const char *decision, const char *name);

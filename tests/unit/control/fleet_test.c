@@ -195,11 +195,8 @@ static void unreachable_for_too_long_is_replaced(void **state)
 	expect_state(&s, "r1", RECEIVER_RUNNING);
 	scene_live(&s, "r1", "ok", 0, 0);
 	scene_step(&s);
-	expect_state(&s, "r1", RECEIVER_ENDING);
-	scene_status(&s, "r1", "TASK_KILLED");
-	scene_step(&s);
-	assert_null(fleet_find(&s.fleet, "r1"));
-	assert_int_equal(s.launches, 3);
+	scene_give_away(&s, "r1");
+	assert_int_equal(s.launches, 4);
 	scene_close(&s);
 }
 
@@ -224,8 +221,12 @@ static void a_log_that_comes_back_is_given_away(void **state)
 	scene_step(&s);
 	expect_state(&s, "r1", RECEIVER_LAUNCHING);
 	assert_string_equal(scene_of(&s, "r1")->slave, slave);
+	assert_true(scene_of(&s, "r1")->closed);
 	scene_run_all(&s);
 	expect_state(&s, "r1", RECEIVER_ENDING); // no batch was left
+	scene_status(&s, "r1", "TASK_KILLED");
+	scene_step(&s);
+	assert_null(fleet_find(&s.fleet, "r1"));
 	scene_close(&s);
 }
 
@@ -276,11 +277,10 @@ static void a_drained_slave_is_left_when_another_runs(void **state)
 	expect_state(&s, "r1", RECEIVER_RUNNING); // a batch isn't given yet
 	scene_live(&s, "r1", "ok", 0, 0);
 	scene_step(&s);
-	expect_state(&s, "r1", RECEIVER_ENDING);
-	scene_status(&s, "r1", "TASK_KILLED");
+	scene_give_away(&s, "r1");
 	scene_later(&s, 100);
 	assert_int_equal(scene_count(&s, true), 0);
-	assert_int_equal(s.launches, 2);
+	assert_int_equal(s.launches, 3);
 	json_decref(names);
 	scene_close(&s);
 }
@@ -301,6 +301,7 @@ static void a_drained_log_is_given_away_first(void **state)
 	expect_state(&s, "r1", RECEIVER_LAUNCHING);
 	assert_string_equal(scene_of(&s, "r1")->slave, slave);
 	assert_true(scene_of(&s, "r1")->retiring);
+	assert_false(scene_of(&s, "r1")->closed); // its senders have nobody else yet
 	expect_state(&s, "r2", RECEIVER_LAUNCHING);
 	assert_string_not_equal(scene_of(&s, "r2")->slave, slave);
 	scene_close(&s);
@@ -332,6 +333,26 @@ static void a_log_is_not_given_away_before_its_sinks_are_known(void **state)
 	scene_live(&s, "r1", "ok", 0, 0);
 	scene_step(&s);
 	expect_state(&s, "r1", RECEIVER_ENDING);
+	scene_close(&s);
+}
+
+// Nothing could be given to anybody: no launch for that.
+static void without_sinks_a_log_is_left_at_once(void **state)
+{
+	struct spec spec = scene_spec(1);
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, 2, 2);
+	scene_run_all(&s);
+	json_array_clear(json_object_get(scene_of(&s, "r2")->live, "sinks"));
+	fleet_apply(&s.fleet, &spec, s.now_ns);
+	scene_step(&s);
+	expect_state(&s, "r2", RECEIVER_ENDING);
+	scene_status(&s, "r2", "TASK_KILLED");
+	scene_step(&s);
+	assert_null(fleet_find(&s.fleet, "r2"));
+	assert_int_equal(s.launches, 2);
 	scene_close(&s);
 }
 
@@ -373,13 +394,9 @@ static void fewer_are_wanted(void **state)
 	fleet_apply(&s.fleet, &spec, s.now_ns);
 	scene_step(&s);
 	expect_state(&s, "r1", RECEIVER_RUNNING);
-	expect_state(&s, "r2", RECEIVER_ENDING);
-	expect_state(&s, "r3", RECEIVER_ENDING);
-	scene_status(&s, "r2", "TASK_KILLED");
-	scene_status(&s, "r3", "TASK_KILLED");
-	scene_step(&s);
-	assert_null(fleet_find(&s.fleet, "r3"));
-	assert_int_equal(s.launches, 3);
+	scene_give_away(&s, "r2");
+	scene_give_away(&s, "r3");
+	assert_int_equal(s.launches, 5);
 	spec = scene_spec(2);
 	fleet_apply(&s.fleet, &spec, s.now_ns);
 	scene_step(&s);
@@ -446,6 +463,7 @@ int main(void)
 		cmocka_unit_test(a_drained_slave_is_left_when_another_runs),
 		cmocka_unit_test(a_drained_log_is_given_away_first),
 		cmocka_unit_test(a_log_is_not_given_away_before_its_sinks_are_known),
+		cmocka_unit_test(without_sinks_a_log_is_left_at_once),
 		cmocka_unit_test(a_replacement_goes_elsewhere),
 		cmocka_unit_test(fewer_are_wanted),
 		cmocka_unit_test(a_restart_goes_round),

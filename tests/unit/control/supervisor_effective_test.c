@@ -124,6 +124,22 @@ static void lcores_nics_and_addresses_are_the_slaves(void **state)
 	assert_int_equal(f->config.ports[1].address_count, 1);
 }
 
+static void a_closed_one_lets_nobody_send(void **state)
+{
+	struct fixture *f = *state;
+	char text[INET6_ADDRSTRLEN];
+
+	assert_made(f);
+	assert_int_equal(f->config.listeners[0].allow_count, 0);
+	f->task.closed = true;
+	assert_made(f);
+	assert_int_equal(f->config.listeners[0].allow_count, 1);
+	assert_int_equal(f->config.listeners[0].allow[0].prefix_len, 32);
+	assert_string_equal(
+		config_address_text(&f->config.listeners[0].allow[0], text, sizeof(text)),
+		"255.255.255.255");
+}
+
 static void what_does_not_fit_is_refused_in_words(void **state)
 {
 	static const char task[] = "the task's environment";
@@ -249,6 +265,7 @@ int main(void)
 			the_tasks_names_take_the_files_place, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			lcores_nics_and_addresses_are_the_slaves, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_closed_one_lets_nobody_send, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 			what_does_not_fit_is_refused_in_words, setup, teardown),
 		cmocka_unit_test_setup_teardown(
