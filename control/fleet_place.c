@@ -84,6 +84,7 @@ static void take(struct fleet *fleet, struct receiver *r, const struct placement
 	r->taken = p->taken;
 	r->version = fleet->version;
 	r->launches++;
+	// Not while its senders have nobody else.
 	r->closed = r->retiring && (!r->moving || fleet_replaced(fleet));
 	r->drained = false;
 	r->sent = false;

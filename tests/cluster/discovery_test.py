@@ -131,7 +131,7 @@ def one_that_is_dead_is_left(c, sent):
     """Its wire is cut: nothing that is registered tells of it."""
     receivers = c.wait_running(2)
     name = min(receivers)
-    slave = c.slaves[int(receivers[name]["slave"][5:])]
+    slave = c.slave_of(receivers[name])
     sources = Sources(c, 15)
     c.slaves.wire(slave, False)
     try:
@@ -194,12 +194,12 @@ def without_zookeeper_they_go_on(c, sent):
     name = max(receivers)
     sources = Sources(c, 15)
     c.zookeeper.kill()
-    c.slaves.wire(c.slaves[int(receivers[name]["slave"][5:])], False)
+    c.slaves.wire(c.slave_of(receivers[name]), False)
     try:
         for account in sources.accounts(sent):
             expect_equal(len(path(account)), 2 if path(account)[0] == name else 1, f"{path(account)}")
     finally:
-        c.slaves.wire(c.slaves[int(receivers[name]["slave"][5:])], True)
+        c.slaves.wire(c.slave_of(receivers[name]), True)
         c.zookeeper.restart()
         c.zookeeper.wait_ready()
     c.wait_leader(seconds=60)

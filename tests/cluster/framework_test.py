@@ -34,7 +34,7 @@ def log_ids(row):
 def fill(c):
     """Events for each: an empty log has nothing that it could be known by."""
     for row in c.running().values():
-        account = c.account(c.send(c.slaves[int(row["slave"][5:])], 2000, "max"))
+        account = c.account(c.send(c.slave_of(row), 2000, "max"))
         expect_equal(account["acknowledged"], 2000, f"events acknowledged by {row['name']}")
 
 
@@ -177,14 +177,14 @@ def logs_are_given_away(c):
     wait_until(lambda: [row["version"] for row in c.running().values()] == 2 * [changed["version"]],
                "both had the sink", 60)
     name, row = next(iter(c.running().items()))
-    sent = c.account(c.send(c.slaves[int(row["slave"][5:])], 2000, "max"))
+    sent = c.account(c.send(c.slave_of(row), 2000, "max"))
     slave_of(c, name).end()
     wait_until(lambda: len(set(c.running()) - {name}) == 2, "another took its place", 60)
     expect_equal(given(archive, sent), [], "events that the sink had before")
     slave_of(c, name).start()
     wait_until(lambda: name not in c.receivers(), "it gave its log away and ended", 60)
     expect_equal(given(archive, sent), list(range(2000)), "events that the sink has")
-    accounts = {name: c.account(c.send(c.slaves[int(row["slave"][5:])], 500, "max"))
+    accounts = {name: c.account(c.send(c.slave_of(row), 500, "max"))
                 for name, row in c.wait_running(2).items()}
     c.apply(count=1, receiver=receiver)
     name, = wait_until(lambda: accounts.keys() - c.receivers().keys(), "one gave its log away and ended", 60)

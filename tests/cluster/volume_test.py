@@ -46,7 +46,7 @@ def durable(row):
 
 
 def fill(c, row):
-    account = c.account(c.send(c.slaves[int(row["slave"][5:])], EVENTS, "max"))
+    account = c.account(c.send(c.slave_of(row), EVENTS, "max"))
     expect_equal(account["acknowledged"], EVENTS, "events acknowledged")
 
 

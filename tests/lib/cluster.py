@@ -214,6 +214,10 @@ class Cluster:
         done = self.cli("apply", self.spec(**more))
         return json.loads(done.stdout)["data"]
 
+    def slave_of(self, row):
+        """Where a receiver is."""
+        return self.slaves[int(row["slave"].removeprefix("slave"))]
+
     def send(self, slave, count, rate, size=600):
         """A millrace send to the receiver of a slave, under way; account() waits for its end."""
         return subprocess.Popen(

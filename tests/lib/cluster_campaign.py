@@ -88,7 +88,7 @@ class Campaign:
                               ["--reliable", ",".join(receivers)], rate, SIZE, self.c.home / f"{name}.log")
 
     def slave(self, name):
-        return self.c.slaves[int(self.rows[name]["slave"][5:])]
+        return self.c.slave_of(self.rows[name])
 
     def agent(self, name):
         return self.c.agents[self.rows[name]["slave"]]

@@ -67,6 +67,7 @@ def unmount(directory):
 
 
 def boot(fs, image):
+    """What comes before each mount of what a cut may have left."""
     done = sh(*AT_BOOT[fs], image, check=False)
     expect(done.returncode in (0, 1), f"{fs} after a cut: exit {done.returncode}\n{done.stdout}{done.stderr}")
 

@@ -144,6 +144,14 @@ void scene_run_all(struct scene *scene)
 	scene_step(scene);
 }
 
+void scene_end(struct scene *scene, const char *name)
+{
+	expect_state(scene, name, RECEIVER_ENDING);
+	scene_status(scene, name, "TASK_KILLED");
+	scene_step(scene);
+	assert_null(fleet_find(&scene->fleet, name));
+}
+
 void scene_give_away(struct scene *scene, const char *name)
 {
 	expect_state(scene, name, RECEIVER_ENDING);
@@ -152,10 +160,7 @@ void scene_give_away(struct scene *scene, const char *name)
 	expect_state(scene, name, RECEIVER_LAUNCHING);
 	assert_true(scene_of(scene, name)->closed);
 	scene_run_all(scene);
-	expect_state(scene, name, RECEIVER_ENDING);
-	scene_status(scene, name, "TASK_KILLED");
-	scene_step(scene);
-	assert_null(fleet_find(&scene->fleet, name));
+	scene_end(scene, name);
 }
 
 void expect_state(struct scene *scene, const char *name, enum receiver_state state)

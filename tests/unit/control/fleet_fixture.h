@@ -43,6 +43,9 @@ void scene_run_all(struct scene *scene);
 void scene_live(struct scene *scene, const char *name, const char *health, int lag,
 	double events_per_second);
 
+// It was told to end, ends, and is no more.
+void scene_end(struct scene *scene, const char *name);
+
 // It was told to end: it is launched once more, takes nothing, has given all away, and is no more.
 void scene_give_away(struct scene *scene, const char *name);
 

@@ -223,10 +223,7 @@ static void a_log_that_comes_back_is_given_away(void **state)
 	assert_string_equal(scene_of(&s, "r1")->slave, slave);
 	assert_true(scene_of(&s, "r1")->closed);
 	scene_run_all(&s);
-	expect_state(&s, "r1", RECEIVER_ENDING); // no batch was left
-	scene_status(&s, "r1", "TASK_KILLED");
-	scene_step(&s);
-	assert_null(fleet_find(&s.fleet, "r1"));
+	scene_end(&s, "r1"); // no batch was left
 	scene_close(&s);
 }
 
@@ -348,10 +345,7 @@ static void without_sinks_a_log_is_left_at_once(void **state)
 	json_array_clear(json_object_get(scene_of(&s, "r2")->live, "sinks"));
 	fleet_apply(&s.fleet, &spec, s.now_ns);
 	scene_step(&s);
-	expect_state(&s, "r2", RECEIVER_ENDING);
-	scene_status(&s, "r2", "TASK_KILLED");
-	scene_step(&s);
-	assert_null(fleet_find(&s.fleet, "r2"));
+	scene_end(&s, "r2");
 	assert_int_equal(s.launches, 2);
 	scene_close(&s);
 }
